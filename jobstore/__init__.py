@@ -1,0 +1,1 @@
+"""REMEMBERS: values, time rules, documents, MongoDB."""

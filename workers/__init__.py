@@ -1,0 +1,1 @@
+"""RUNS: the wire, the Celery app, executing one firing, worker pools."""
