@@ -21,6 +21,7 @@ from jobstore.tenants import Collections
 # The literal bound of a filter may be this far ahead of the server, whose own clock decides.
 ALLOWANCE: Final = timedelta(seconds=0.5)
 _FIRST_LOOK: Final = 16
+_SECOND_LOOK: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,14 @@ class Outlook:
 
     ``rest`` is POSIX seconds, counting a claimed job as its nominal: nobody raises the agenda past a claimed job, so
     an advance needs no bump.  None when there is nothing else; ``complete`` is False when more documents than were
-    looked at may be claimed or due, and then the agenda must stay as it is.
+    looked at may be claimed or due, and then the agenda must stay as it is.  ``wake`` is when to look again if
+    nothing is bumped: the next free document's time, or ``held`` ones may be let go at any moment.
     """
 
     due: tuple[str, ...]
     rest: float | None
+    wake: float | None
+    held: bool
     complete: bool
 
 
@@ -49,15 +53,15 @@ class Claims:
     @stored
     def look(self, place: Place, *, budget: int) -> Outlook:
         """Return what is due, at most ``budget`` keys, and when the next of the rest is."""
-        now = to_posix(self._time.now())
-        jobs = self._collections.jobs(place)
-        seen: list[Document] = []
-        limit = max(_FIRST_LOOK, budget + 1)
-        horizon = now + self._lease.total_seconds() + 1.0
-        seen = self._head(jobs, place, limit)
-        # A job that is claimed waits at the end of its lease: only past that point is every document unclaimed.
-        complete = len(seen) < limit or seen[-1]["next_run_time"] > horizon
-        return _outlook(seen, now, self._time.now(), budget, complete=complete)
+        now = self._time.now()
+        horizon = to_posix(now + self._lease) + 1.0
+        for limit in (_FIRST_LOOK, max(_SECOND_LOOK, budget + 1)):
+            seen = self._head(self._collections.jobs(place), place, limit)
+            # A claimed job waits at the end of its lease: only past that point is every document unclaimed.
+            complete = len(seen) < limit or seen[-1]["next_run_time"] > horizon
+            if complete:
+                break
+        return _outlook(seen, now, budget, complete=complete)
 
     def _head(self, jobs: Documents, place: Place, limit: int) -> list[Document]:
         return list(
@@ -126,19 +130,23 @@ class Claims:
         ]
 
 
-def _outlook(seen: Sequence[Document], now: float, at: datetime, budget: int, *, complete: bool) -> Outlook:
+def _outlook(seen: Sequence[Document], now: datetime, budget: int, *, complete: bool) -> Outlook:
     due: list[str] = []
     rest: list[float] = []
+    wake: list[float] = []
+    held = False
     for document in seen:
-        lease = document.get("lease_until")
-        held = isinstance(lease, datetime) and lease > at
-        if not held and document["next_run_time"] <= now and len(due) < budget:
+        lease, instant = document.get("lease_until"), document["next_run_time"]
+        if isinstance(lease, datetime) and lease > now:
+            held = True
+            nominal = document.get("nominal")
+            rest.append(nominal if isinstance(nominal, float) else instant)
+        elif instant <= to_posix(now) and len(due) < budget:
             due.append(document["_id"])
-            continue
-        instant = document["next_run_time"]
-        nominal = document.get("nominal")
-        rest.append(nominal if held and isinstance(nominal, float) else instant)
-    return Outlook(tuple(due), min(rest, default=None), complete)
+        else:
+            rest.append(instant)
+            wake.append(instant)
+    return Outlook(tuple(due), min(rest, default=None), min(wake, default=None), held, complete)
 
 
 def _posix(date: Document | str) -> Document:

@@ -106,7 +106,7 @@ def _check_part(value: Any, where: str, depth: int) -> None:
         for part in value:
             _check_part(part, where, depth + 1)
     else:
-        raise ValueError(  # noqa: TRY004  (pydantic collects ValueError)
+        raise ValueError(
             f"{where} hold a {type(value).__name__}, which cannot be stored; use None, bool, int, float, str, bytes, "
             "datetime, lists and mappings"
         )

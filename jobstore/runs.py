@@ -1,0 +1,120 @@
+"""The ledger as workers write it: begin, finish, and whether a run is still theirs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from pymongo import DESCENDING, ReturnDocument
+
+from jobstore.connection import Document, Documents, stored
+from jobstore.firing import Firing, read_firing
+from jobstore.ledger import RETENTION, again
+from jobstore.lifecycle import after, before
+from jobstore.servertime import ServerTime
+
+MAX_ERROR: Final = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an attempt ended.  ``retry_at`` asks for another attempt; ``result`` is stored as it is, bounded before."""
+
+    state: Literal["succeeded", "failed"]
+    reason: str = ""
+    result: Any = None
+    error: str | None = None
+    retry_at: datetime | None = None
+
+
+class Runs:
+    """Begin and finish in one collection of firings; the only doors to running code."""
+
+    def __init__(self, firings: Documents, time: ServerTime) -> None:
+        self._firings = firings
+        self._time = time
+
+    @stored
+    def begin(self, firing: str, *, attempt: int, epoch: int, run_token: str, worker: str) -> Firing | None:
+        """Start an attempt: the firing as it now stands, or None if it is not ours to run.
+
+        Repeating the call with the same ``run_token`` after a lost reply gives the same answer.  Without a positive
+        answer no target code may run.
+        """
+        same = {"_id": firing, "attempt": attempt, "epoch": epoch}
+        change = [
+            {
+                "$set": {
+                    "state": after("begin"),
+                    "run_token": {"$literal": run_token},
+                    "worker": {"$literal": worker},
+                    "started_at": self._time.expression,
+                    "wait": "run",
+                    "attend_at": self._time.expression,
+                }
+            }
+        ]
+        found = self._firings.find_one_and_update(
+            same | {"state": {"$in": before("begin")}}, change, return_document=ReturnDocument.AFTER
+        )
+        if found is None:  # a reply may have been lost: then it is running, with our token
+            found = self._firings.find_one(same | {"state": after("begin"), "run_token": run_token})
+        return None if found is None else read_firing(found)
+
+    @stored
+    def finish(self, firing: Firing, outcome: Outcome) -> bool:
+        """Record how the attempt ended; False if it is no longer ours, and then the result is discarded.
+
+        Repeating the call after a lost reply is harmless: the second one finds the outcome and says True.
+        """
+        at = self._time.now()
+        ended: Document = {
+            "attempt": firing.attempt,
+            "state": outcome.state,
+            "reason": outcome.reason,
+            "worker": firing.worker,
+            "started_at": firing.started_at,
+            "at": at,
+        }
+        if outcome.error is not None:
+            ended["error"] = outcome.error[-MAX_ERROR:]
+        token = firing.run_token
+        mine = {"_id": firing.id, "state": {"$in": before("succeed")}, "attempt": firing.attempt, "run_token": token}
+        result = self._firings.update_one(mine, _ending(firing, outcome, ended | {"run_token": token}, at))
+        if result.matched_count == 1:
+            return True
+        done = {"attempts": {"$elemMatch": {"attempt": firing.attempt, "run_token": token}}}
+        return self._firings.find_one({"_id": firing.id} | done, projection={"_id": 1}) is not None
+
+    @stored
+    def still_mine(self, runs: Mapping[str, str]) -> set[str]:
+        """Return those of the firings (id → run token) that are still running with that token."""
+        if not runs:
+            return set()
+        found = self._firings.find({"_id": {"$in": list(runs)}, "state": "running"}, projection={"run_token": 1})
+        return {document["_id"] for document in found if document.get("run_token") == runs[document["_id"]]}
+
+    @stored
+    def previous_success(self, uid: str, job: str, before_nominal: float) -> datetime | None:
+        """Return the nominal instant of the job's last success before this one, as task code may ask for it."""
+        found = self._firings.find_one(
+            {"tenant": uid, "job": job, "nominal": {"$lt": before_nominal}, "state": "succeeded"},
+            sort=[("nominal", DESCENDING)],
+        )
+        return None if found is None else read_firing(found).instant
+
+
+def _ending(firing: Firing, outcome: Outcome, ended: Document, at: datetime) -> Document:
+    if outcome.retry_at is not None:
+        return again(firing.attempt, ended, outcome.retry_at)
+    final: Document = {
+        "state": after("succeed" if outcome.state == "succeeded" else "fail"),
+        "reason": outcome.reason,
+        "finished_at": at,
+        "expire_at": at + RETENTION,
+    }
+    if outcome.result is not None:
+        final["result"] = outcome.result
+    if outcome.error is not None:
+        final["error"] = outcome.error[-MAX_ERROR:]
+    return {"$set": final, "$unset": {"attend_at": ""}, "$push": {"attempts": ended}}
