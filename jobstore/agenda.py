@@ -32,6 +32,15 @@ class Entry:
     seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One tenant's line, which may say that nothing will be due (``next`` None)."""
+
+    uid: str
+    next: float | None
+    seq: int
+
+
 class Agenda:
     """Reads, bumps and raises."""
 
@@ -51,12 +60,10 @@ class Agenda:
         return [Entry(document["_id"], float(document["next"]), int(document["seq"])) for document in found]
 
     @stored
-    def soonest(self) -> float | None:
-        """Return the earliest ``next`` of all tenants, POSIX seconds."""
-        found = self._agenda.find_one(
-            {"next": {"$ne": None}}, projection={"next": 1}, sort=[("next", ASCENDING)], hint="next"
-        )
-        return None if found is None else float(found["next"])
+    def get(self, uid: str) -> Line | None:
+        """Return one tenant's line."""
+        found = self._agenda.find_one({"_id": uid})
+        return None if found is None else Line(uid, found["next"], int(found["seq"]))
 
     @stored
     def bump(self, uid: str, instant: float) -> None:

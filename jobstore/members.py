@@ -87,7 +87,8 @@ class Watch:
     def observe(self, members: Sequence[Member]) -> tuple[list[Member], list[Member]]:
         """Return (living, dead) of ``members`` as just read."""
         now = self.clock.monotonic()
-        living, dead = [], []
+        living: list[Member] = []
+        dead: list[Member] = []
         for member in members:
             boot, counter, since = self._since.get(member.id, ("", -1, now))
             if (boot, counter) != (member.boot, member.counter):

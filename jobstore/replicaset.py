@@ -18,17 +18,16 @@ _HELLO_S = 0.5
 _SETTINGS = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 2}
 
 
-def form(members: Sequence[str], *, name: str, within: float) -> None:
+def form(members: Sequence[str], *, name: str, within: float, known_as: Sequence[str] | None = None) -> None:
     """Make running servers (``host:port``) a replica set, or tell an existing one its members' new addresses.
+
+    ``known_as`` are their addresses among themselves, where these are not the ones given.
 
     Raises:
         ConfigurationError: The servers refused, or did not answer within ``within`` seconds.
     """
-    config = {
-        "_id": name,
-        "members": [{"_id": n, "host": host} for n, host in enumerate(members)],
-        "settings": _SETTINGS,
-    }
+    hosts = [{"_id": number, "host": host} for number, host in enumerate(known_as or members)]
+    config = {"_id": name, "members": hosts, "settings": _SETTINGS}
     with closing(_direct(members[0], within)) as client:
         try:
             _initiate(client, config)

@@ -1,0 +1,155 @@
+"""The claim pass: from the agenda to published firings, for many tenants at once.
+
+look → claim → plan and record → advance and admit → mark → publish → raise.  The order is the protocol: a firing is
+in the ledger before its job moves on, and marked before its message goes out, so a crash after any step leaves
+something that the next claim or the sweep completes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.advancing import Advancer
+from cluster.dispatch import Dispatcher, trust_ends
+from cluster.policy import NodePolicy
+from cluster.recording import Recorder
+from cluster.turns import Turn, Turns, preferred
+from cluster.work import Work, begin_work, by_tenant
+from jobstore.agenda import Entry
+from jobstore.claims import Claims, Outlook
+from jobstore.clock import to_posix
+from jobstore.events import JobQuarantined, PassEnded
+from jobstore.jobs import readable
+from jobstore.store import Store
+from jobstore.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What this node knows of a tenant without asking: nothing to claim before ``until`` unless ``seq`` changes."""
+
+    seq: int
+    until: float
+
+
+@dataclass(slots=True)
+class ClaimPass:
+    """Claims and releases for one node; ``run_once`` is one pass."""
+
+    store: Store
+    dispatcher: Dispatcher
+    policy: NodePolicy
+    node: str
+    claims: Claims = field(init=False)
+    turns: Turns = field(init=False)
+    recorder: Recorder = field(init=False)
+    advancer: Advancer = field(init=False)
+    _quiet: dict[str, Quiet] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.claims = self.store.claims(self.policy.lease)
+        self.turns = Turns(self.policy.budget)
+        self.recorder = Recorder(self.store, self.policy)
+        self.advancer = Advancer(self.store, self.dispatcher, self.policy)
+
+    def run_once(self, nodes: Sequence[str]) -> int:
+        """Claim what is due and release it; return how many jobs were claimed."""
+        clock = self.store.runtime.clock
+        started = clock.monotonic()
+        looks = [
+            (turn, self.claims.look(turn.tenant.place, budget=turn.budget))
+            for turn in self._turns(nodes)
+            if turn.budget > 0
+        ]
+        # The trust counts from before the claim: a slow answer must not stretch it.
+        trusted_until = trust_ends(clock.monotonic(), self.policy)
+        works = self._claim(looks)
+        self.recorder.run(works, trusted_until=trusted_until)
+        released = self.advancer.run(works, trusted_until=trusted_until)
+        self._raise(looks, works)
+        if works:
+            recorded = sum(work.recorded for work in works)
+            seconds = round(clock.monotonic() - started, 6)
+            self.store.runtime.events.emit(PassEnded(len(works), recorded, released, seconds))
+        return len(works)
+
+    def next_due(self, nodes: Sequence[str]) -> float:
+        """Return when this node must look at the agenda again, POSIX seconds, at most one poll away."""
+        now = to_posix(self.store.time.now())
+        latest = now + self.policy.poll.total_seconds()
+        instants = [latest]
+        for entry in self.store.agenda.due(latest, limit=self.policy.tenants):
+            if self._is_quiet(entry, now):
+                instants.append(self._quiet[entry.uid].until)
+            elif preferred(entry.uid, nodes) != self.node:
+                instants.append(entry.next + self.policy.help_after.total_seconds())
+            else:
+                instants.append(entry.next)
+        return min(instants)
+
+    def _turns(self, nodes: Sequence[str]) -> list[Turn]:
+        now = to_posix(self.store.time.now())
+        due: list[tuple[Entry, Tenant]] = []
+        for entry in self.store.agenda.due(now, limit=self.policy.tenants):
+            tenant = self.store.cache.get(entry.uid)
+            if tenant is not None and tenant.state == "active" and not self._is_quiet(entry, now):
+                due.append((entry, tenant))
+        help_after = self.policy.help_after.total_seconds()
+        return self.turns.order(due, node=self.node, nodes=nodes, now=now, help_after=help_after)
+
+    def _is_quiet(self, entry: Entry, now: float) -> bool:
+        quiet = self._quiet.get(entry.uid)
+        return quiet is not None and quiet.seq == entry.seq and now < quiet.until
+
+    def _claim(self, looks: Sequence[tuple[Turn, Outlook]]) -> list[Work]:
+        works: list[Work] = []
+        for turn, outlook in looks:
+            if not outlook.due or not self.store.cache.trusted():
+                continue
+            place = turn.tenant.place
+            documents = self.claims.claim(place, outlook.due, owner=self.node)
+            self.turns.pay(turn.entry.uid, len(documents))
+            for document in documents:
+                job = readable(document, place)
+                if isinstance(job, str):
+                    self._quarantine(turn.tenant, document, job)
+                else:
+                    works.append(begin_work(turn.tenant, document, job))
+        return works
+
+    def _quarantine(self, tenant: Tenant, document: Mapping[str, Any], reason: str) -> None:
+        if self.store.jobs(tenant.place).quarantine(dict(document), f"unreadable: {reason}"):
+            self.store.runtime.events.emit(JobQuarantined(tenant.uid, str(document["_id"]), reason))
+
+    def _raise(self, looks: Sequence[tuple[Turn, Outlook]], works: Sequence[Work]) -> None:
+        """Raise the agenda to what was seen: what was left unclaimed counts as it was, what was advanced as it is now.
+
+        A compare-and-set on the ``seq`` that was read before the look; every write that brings something nearer
+        changes it.
+        """
+        now = to_posix(self.store.time.now())
+        worked = by_tenant(works)
+        raises: list[tuple[Entry, float | None]] = []
+        for turn, outlook in looks:
+            mine = worked.get(turn.entry.uid, [])
+            missed = len(outlook.due) > len(mine)
+            instants = [instant for work in mine if (instant := work.remaining()) is not None]
+            if outlook.complete and not missed:
+                seen = min([*instants, *([] if outlook.rest is None else [outlook.rest])], default=None)
+                if seen is None or seen > turn.entry.next:
+                    raises.append((turn.entry, seen))
+            if not missed:
+                until = self._wake(outlook, instants, now)
+                self._quiet[turn.entry.uid] = Quiet(turn.entry.seq, until)
+        self.store.agenda.raise_all(raises)
+        self.store.runtime.points.reach("raise.after")
+
+    def _wake(self, outlook: Outlook, instants: Sequence[float], now: float) -> float:
+        soon = [*instants, *([] if outlook.wake is None else [outlook.wake])]
+        if outlook.held or not outlook.complete:
+            soon.append(now + _RECHECK)
+        return min([*soon, now + self.policy.lease.total_seconds()])
+
+
+# Documents that another node holds may be let go at any moment, to an instant that nobody announces.
+_RECHECK = 0.25
