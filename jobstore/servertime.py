@@ -71,7 +71,9 @@ class MeasuredServerTime:
     def measure(self) -> None:
         """Ask the server for its time."""
         started = self._clock.monotonic()
-        server: datetime = self._database.command("hello")["localTime"]
+        # A command decodes by the driver's own options, not by the client's: without them the time is naive.
+        hello = self._database.command("hello", codec_options=self._database.codec_options)
+        server: datetime = hello["localTime"]
         ended = self._clock.monotonic()
         self.uncertainty = (ended - started) / 2
         middle = started + self.uncertainty
