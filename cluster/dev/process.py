@@ -1,6 +1,5 @@
 """One child process: in a group of its own, dying with its parent, ended by its id."""
 
-import contextlib
 import os
 import queue
 import shutil
@@ -41,6 +40,7 @@ class Process:
             raise ConfigurationError(f"{argv[0]} is not an executable program")
         self.argv = tuple(argv)
         self.exited = threading.Event()
+        self._reaping = threading.Lock()
         leash = (sys.executable, "-I", "-S", _LEASH, str(os.getpid()), program, *argv[1:])
         self._popen = _spawn(
             lambda: subprocess.Popen(
@@ -68,13 +68,14 @@ class Process:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process itself, not to its group; nothing happens when it has ended."""
-        if not self.exited.is_set():
-            self._popen.send_signal(number)
+        with self._reaping:
+            if not self.exited.is_set():
+                os.kill(self.pid, number)
 
     def send_group(self, number: signal.Signals) -> None:
         """Send a signal to the process and all that it started, for freezing (SIGSTOP) and thawing (SIGCONT)."""
-        if not self.exited.is_set():
-            with contextlib.suppress(ProcessLookupError):
+        with self._reaping:
+            if not self.exited.is_set():
                 os.killpg(self.pid, number)
 
     def kill(self) -> None:
@@ -97,12 +98,13 @@ class Process:
         self.kill()
 
     def _reap(self) -> None:
-        # The group is swept while the dead leader still holds its number: afterwards it could be somebody else's.
+        # Popen's own poll() must not be used elsewhere: it would collect the process, and its number could be
+        # somebody else's when the group is swept or a signal is sent.
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        with contextlib.suppress(ProcessLookupError):
+        with self._reaping:
             os.killpg(self.pid, signal.SIGKILL)
-        self._popen.wait()
-        self.exited.set()
+            self._popen.wait()
+            self.exited.set()
 
 
 def await_ready(process: Process, ready: Callable[[], bool], clock: Clock, within: float) -> bool:

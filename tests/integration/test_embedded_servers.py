@@ -77,7 +77,7 @@ def test_a_replica_set_takes_majority_writes_and_goes_away_with_its_directory(te
 def test_three_members_elect_another_when_the_primary_is_killed() -> None:
     with EmbeddedMongo(members=3, parameters={"enableTestCommands": "1"}) as mongo:
         first = mongo.await_primary()
-        with pymongo.MongoClient(mongo.url, w="majority", serverSelectionTimeoutMS=20000) as client:
+        with pymongo.MongoClient(mongo.url, w="majority", heartbeatFrequencyMS=500) as client:
             client.tests.things.insert_one({"_id": "before"})
             first.kill()
             client.tests.things.insert_one({"_id": "after"})
