@@ -5,7 +5,8 @@ makes one draft at a time, and on a duplicate goes on from what is stored.
 """
 
 from jobstore.clock import from_posix, to_posix
-from jobstore.firing import Covers, Decision, Draft, Snapshot
+from jobstore.edits import snapshot_of
+from jobstore.firing import Covers, Decision, Draft
 from jobstore.ids import firing_id
 from jobstore.job import Job
 
@@ -45,7 +46,7 @@ def plan_head(job: Job, head: float, now: float, *, live: int, epoch: int) -> Dr
         plan_next=None if span.following is None else to_posix(span.following),
         decision=decision,
         reason=reason,
-        snapshot=snapshot(job),
+        snapshot=snapshot_of(job),
         epoch=epoch,
     )
 
@@ -58,17 +59,3 @@ def decide(job: Job, through: float, now: float, live: int) -> tuple[Decision, s
     if live >= job.spec.max_instances:
         return "skipped", "overlap"
     return "run", ""
-
-
-def snapshot(job: Job) -> Snapshot:
-    """Return what an attempt of the job runs, as of its present revision."""
-    spec = job.spec
-    return Snapshot(
-        revision=job.revision,
-        target=spec.target.model_dump(),
-        args=spec.args,
-        kwargs=spec.kwargs,
-        pool=spec.pool,
-        time_limit_s=spec.time_limit_s,
-        retry=spec.retry.model_dump(),
-    )

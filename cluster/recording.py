@@ -1,13 +1,13 @@
 """Planning claimed jobs and recording what they owe: one record a job and round, all tenants in one insert."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from cluster.planner import first_head, plan_head, snapshot
+from cluster.planner import first_head, plan_head
 from cluster.policy import NodePolicy
 from cluster.work import Work, by_ledger
-from jobstore.edits import settle
+from jobstore.edits import settle, snapshot_of
 from jobstore.errors import HorariumError, StoreUnavailable
 from jobstore.events import JobQuarantined
 from jobstore.firing import Draft
@@ -56,10 +56,9 @@ class Recorder:
                 return
             # An edit of the timetable left instants of the old one: they are settled before any further plan.
             ledger = self.store.ledger(work.tenant.place)
-            settled = settle(ledger, work.job, epoch=work.tenant.epoch, at=self.store.time.now())
+            work.decided = settle(ledger, work.job, epoch=work.tenant.epoch, at=self.store.time.now())
             work.settled = True
-            work.decided = max(work.job.decided_through or settled, work.job.owed.through)
-            work.head = work.job.nominal
+            work.head = first_head(replace(work.job, decided_through=work.decided))
             self.store.runtime.points.reach("settle.after")
         except HorariumError as error:
             self._give_up(work, error)
@@ -91,7 +90,7 @@ class Recorder:
         else:
             if stored.state == "pending" and stored.snapshot.revision < work.job.revision:
                 ledger = self.store.ledger(work.tenant.place)
-                ledger.refresh(stored.id, older_than=work.job.revision, snapshot=snapshot(work.job))
+                ledger.refresh(stored.id, older_than=work.job.revision, snapshot=snapshot_of(work.job))
             work.follow(stored)
 
     def _give_up(self, work: Work, error: HorariumError) -> None:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cluster.dispatch import Admitted, Dispatcher
-from cluster.planner import snapshot
 from cluster.policy import NodePolicy
 from cluster.verdicts import Verdict, judge_pending
 from jobstore.advance import admit
+from jobstore.edits import snapshot_of
 from jobstore.errors import Unreadable
 from jobstore.events import FiringClosed, Repaired, WriteRefused
 from jobstore.firing import Firing, Snapshot, read_firing
@@ -94,7 +94,7 @@ class ReleasePass:
     ) -> tuple[Admitted, Job] | None:
         current = firing.snapshot
         if current.revision < job.revision:  # nothing begins with arguments older than an edit, not even a retry
-            current = snapshot(job)
+            current = snapshot_of(job)
             ledger.refresh(firing.id, older_than=job.revision, snapshot=current)
         slots: tuple[str, ...] = job.slots
         if firing.id not in slots:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cluster.verdicts import LEAVE, Verdict, judge_dispatched, judge_pending
+from jobstore.edits import snapshot_of
 from jobstore.firing import Covers, Firing
 from jobstore.job import Job, Owed
 from tests.unit.test_planner import START, ZERO, a_job
@@ -14,8 +15,6 @@ TENANT = a_tenant("acme-x")
 
 
 def a_firing(**fields) -> Firing:
-    from cluster.planner import snapshot
-
     job = a_job()
     made = Firing(
         id="acme-x:1",
@@ -35,7 +34,7 @@ def a_firing(**fields) -> Firing:
         attend_at=START,
         epoch=1,
         publishes=0,
-        snapshot=snapshot(job),
+        snapshot=snapshot_of(job),
         created_at=START,
     )
     return replace(made, **fields)
