@@ -28,3 +28,15 @@ def group_of(pgid: int) -> set[int]:
         if int(fields[2]) == pgid and fields[0] not in {"Z", "X"}:
             found.add(int(path.name))
     return found
+
+
+def listens_on(port: int) -> set[str]:
+    """Return the local addresses on which somebody listens on ``port``, as the kernel writes them in hexadecimal."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        for line in Path("/proc/net", name).read_text().splitlines()[1:]:
+            local, _, state_code = line.split()[1:4]
+            address, _, number = local.partition(":")
+            if int(number, 16) == port and state_code == "0A":
+                found.add(address)
+    return found
