@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -12,8 +11,6 @@ from cluster.loop import Loop
 from cluster.node import Node
 from cluster.telemetry import NodeMetrics, StoreMetrics
 from jobstore.demand import read_demand
-
-_INFO: Final = ("version", "python", "tzdata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +50,7 @@ def observe(node: Node, where: Port) -> Observed:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    about = {name: node.about[name] for name in _INFO if name in node.about}
-    store.runtime.events.listen(NodeMetrics(registry, about=about, tenants=where.tenants))
+    store.runtime.events.listen(NodeMetrics(registry, about=node.about, tenants=where.tenants))
     registry.register(
         StoreMetrics(lambda: read_demand(store, horizon=where.horizon), lambda: store.time.offset, store.runtime.clock)
     )

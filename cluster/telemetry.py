@@ -35,6 +35,7 @@ _LATENESS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _WORD: Final = re.compile(r"[a-z][a-z_]{0,39}")
 _DEMAND_FOR: Final = 5.0
+_ABOUT: Final = ("version", "python", "tzdata")
 _LEADS_TO: Final[Mapping[str, str]] = {action: state for action, (_, state) in FIRINGS.items()}
 
 
@@ -46,7 +47,7 @@ class NodeMetrics:
 
         Args:
             registry: Where they are registered; one a process.
-            about: Labels of ``horarium_build_info``: versions, never host names.
+            about: What the process tells about itself; its version, Python and tzdata become labels.
             tenants: Ids of tenants whose lateness is kept apart.
         """
         self._tenants = frozenset(tenants)
@@ -110,10 +111,8 @@ class NodeMetrics:
             "Heartbeats at which the clock was too far off to claim.",
             registry=registry,
         )
-        info = Gauge(
-            "horarium_build_info", "Versions of this process; always 1.", tuple(sorted(about)), registry=registry
-        )
-        info.labels(**about).set(1)
+        info = Gauge("horarium_build_info", "Versions of this process; always 1.", _ABOUT, registry=registry)
+        info.labels(*(about.get(name, "unknown") for name in _ABOUT)).set(1)
 
     def __call__(self, event: Event) -> None:
         """Count ``event``."""
