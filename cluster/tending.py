@@ -47,15 +47,14 @@ class Tending:
 
     def _tend(self, tenant: Tenant) -> None:
         self._resting(tenant)
-        outlook = self.claims.look(tenant.place, budget=1)
-        instants = [*([] if outlook.rest is None else [outlook.rest])]
-        if outlook.due:
-            instants.append(0.0)
-        truth = min(instants, default=None)
+        # The line is read before the look: read after it, a claimer's rightful raise in between would look like a fault.
         entry = self.store.agenda.get(tenant.uid)
+        outlook = self.claims.look(tenant.place, budget=1)
+        instants = [*([self._now()] if outlook.due else []), *([] if outlook.rest is None else [outlook.rest])]
+        truth = min(instants, default=None)
         if truth is not None and (entry is None or entry.next is None or entry.next > truth):
             # As every writer does: the seq changes too, or a claimer at work would raise past it again.
-            self.store.agenda.bump(tenant.uid, truth or self._now())
+            self.store.agenda.bump(tenant.uid, truth)
             self.store.runtime.events.emit(Repaired("agenda", tenant.uid))
 
     def _now(self) -> float:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
 
-from jobstore.connection import Document, unavailable
+from jobstore.connection import Document, stored
 
 # A raise changes ``next`` only; a bump changes ``bumped`` too, and only bumps are news.
 _NEWS: Final[list[Document]] = [
@@ -26,16 +26,15 @@ _NEWS: Final[list[Document]] = [
 ]
 
 
+@stored
 def watch_agenda(control: Database[Document], wake: Callable[[], None], stop: threading.Event) -> None:
     """Call ``wake`` whenever somebody bumps a tenant, until ``stop`` is set.
 
     Raises:
         StoreUnavailable: The stream broke; the caller opens it again.
     """
-    try:
-        with control["agenda"].watch(_NEWS, max_await_time_ms=2000) as stream:
-            while not stop.is_set():
-                if stream.try_next() is not None:
-                    wake()
-    except PyMongoError as error:
-        raise unavailable(error) from error
+    agenda = control["agenda"].with_options(read_concern=ReadConcern("majority"))
+    with agenda.watch(_NEWS, max_await_time_ms=2000) as stream:
+        while not stop.is_set():
+            if stream.try_next() is not None:
+                wake()
