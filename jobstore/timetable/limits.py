@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from jobstore.clock import SystemClock
 from jobstore.errors import TriggerStuck
 
-EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
+EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
 LATEST = datetime(9900, 1, 1, tzinfo=UTC)
 """Instants outside these are "never": every zone's local time, and fifty years of search, stay within ``datetime``."""
 
