@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cluster.crew import Crew
 from cluster.dispatch import Dispatcher
-from cluster.policy import NodePolicy
 from cluster.work import Work, by_ledger, by_tenant
 from jobstore.advance import apply_advances
 from jobstore.events import FiringClosed, WriteRefused
@@ -17,7 +17,7 @@ class Advancer:
 
     store: Store
     dispatcher: Dispatcher
-    policy: NodePolicy
+    crew: Crew
 
     def run(self, works: Sequence[Work], *, trusted_until: float) -> int:
         """Advance and release; return how many firings were handed to the sender."""
@@ -37,14 +37,16 @@ class Advancer:
         return len(messages)
 
     def _advance(self, works: Sequence[Work]) -> None:
-        for group in by_tenant(works).values():
-            place = group[0].tenant.place
-            moves = [work.advance() for work in group]
-            done = apply_advances(self.store.collections.jobs(place), place, moves, self.store.runtime.ids)
-            for work in group:
-                work.advanced = work.job.id in done
-                if not work.advanced:
-                    self.store.runtime.events.emit(WriteRefused("advance", work.key))
+        self.crew.map(self._advance_tenant, list(by_tenant(works).values()))
+
+    def _advance_tenant(self, works: Sequence[Work]) -> None:
+        place = works[0].tenant.place
+        moves = [work.advance() for work in works]
+        done = apply_advances(self.store.collections.jobs(place), place, moves, self.store.runtime.ids)
+        for work in works:
+            work.advanced = work.job.id in done
+            if not work.advanced:
+                self.store.runtime.events.emit(WriteRefused("advance", work.key))
 
     def _close(self, where: tuple[str, str], works: Sequence[Work]) -> None:
         closings = [closing for work in works for closing in work.closings]

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.advancing import Advancer
+from cluster.crew import Crew
 from cluster.dispatch import Dispatcher, trust_ends
 from cluster.policy import NodePolicy
 from cluster.recording import Recorder
 from cluster.turns import Turn, Turns, preferred
-from cluster.work import Work, begin_work, by_tenant
+from cluster.work import Work, begin_work
 from jobstore.agenda import Entry
 from jobstore.claims import Claims, Outlook
 from jobstore.clock import to_posix
@@ -33,6 +34,15 @@ class Quiet:
 
 
 @dataclass(slots=True)
+class Take:
+    """What one tenant's turn came to."""
+
+    turn: Turn
+    outlook: Outlook
+    works: list[Work] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class ClaimPass:
     """Claims and releases for one node; ``run_once`` is one pass."""
 
@@ -40,6 +50,7 @@ class ClaimPass:
     dispatcher: Dispatcher
     policy: NodePolicy
     node: str
+    crew: Crew
     claims: Claims = field(init=False)
     turns: Turns = field(init=False)
     recorder: Recorder = field(init=False)
@@ -50,23 +61,20 @@ class ClaimPass:
         self.claims = self.store.claims(self.policy.lease)
         self.turns = Turns(self.policy.budget)
         self.recorder = Recorder(self.store, self.policy)
-        self.advancer = Advancer(self.store, self.dispatcher, self.policy)
+        self.advancer = Advancer(self.store, self.dispatcher, self.crew)
 
     def run_once(self, nodes: Sequence[str]) -> int:
         """Claim what is due and release it; return how many jobs were claimed."""
         clock = self.store.runtime.clock
         started = clock.monotonic()
-        looks = [
-            (turn, self.claims.look(turn.tenant.place, budget=turn.budget))
-            for turn in self._turns(nodes)
-            if turn.budget > 0
-        ]
+        turns = [turn for turn in self._turns(nodes) if turn.budget > 0]
         # The trust counts from before the claim: a slow answer must not stretch it.
         trusted_until = trust_ends(clock.monotonic(), self.policy)
-        works = self._claim(looks)
+        takes = self.crew.map(self._take, turns)
+        works = [work for take in takes for work in take.works]
         self.recorder.run(works, trusted_until=trusted_until)
         released = self.advancer.run(works, trusted_until=trusted_until)
-        self._raise(looks, works)
+        self._raise(takes)
         if works:
             recorded = sum(work.recorded for work in works)
             seconds = round(clock.monotonic() - started, 6)
@@ -101,46 +109,43 @@ class ClaimPass:
         quiet = self._quiet.get(entry.uid)
         return quiet is not None and quiet.seq == entry.seq and now < quiet.until
 
-    def _claim(self, looks: Sequence[tuple[Turn, Outlook]]) -> list[Work]:
-        works: list[Work] = []
-        for turn, outlook in looks:
-            if not outlook.due or not self.store.cache.trusted():
-                continue
-            place = turn.tenant.place
-            documents = self.claims.claim(place, outlook.due, owner=self.node)
+    def _take(self, turn: Turn) -> Take:
+        """Look at one tenant and claim what is due."""
+        place = turn.tenant.place
+        take = Take(turn, self.claims.look(place, budget=turn.budget))
+        if take.outlook.due and self.store.cache.trusted():
+            documents = self.claims.claim(place, take.outlook.due, owner=self.node)
             self.turns.pay(turn.entry.uid, len(documents))
             for document in documents:
                 job = readable(document, place)
                 if isinstance(job, str):
                     self._quarantine(turn.tenant, document, job)
                 else:
-                    works.append(begin_work(turn.tenant, document, job))
-        return works
+                    take.works.append(begin_work(turn.tenant, document, job))
+        return take
 
     def _quarantine(self, tenant: Tenant, document: Mapping[str, Any], reason: str) -> None:
         if self.store.jobs(tenant.place).quarantine(dict(document), f"unreadable: {reason}"):
             self.store.runtime.events.emit(JobQuarantined(tenant.uid, str(document["_id"]), reason))
 
-    def _raise(self, looks: Sequence[tuple[Turn, Outlook]], works: Sequence[Work]) -> None:
+    def _raise(self, takes: Sequence[Take]) -> None:
         """Raise the agenda to what was seen: what was left unclaimed counts as it was, what was advanced as it is now.
 
         A compare-and-set on the ``seq`` that was read before the look; every write that brings something nearer
         changes it.
         """
         now = to_posix(self.store.time.now())
-        worked = by_tenant(works)
         raises: list[tuple[Entry, float | None]] = []
-        for turn, outlook in looks:
-            mine = worked.get(turn.entry.uid, [])
-            missed = len(outlook.due) > len(mine)
-            instants = [instant for work in mine if (instant := work.remaining()) is not None]
-            if outlook.complete and not missed:
+        for take in takes:
+            outlook, entry = take.outlook, take.turn.entry
+            if len(outlook.due) > len(take.works):  # some were lost to others: they count as due still
+                continue
+            instants = [instant for work in take.works if (instant := work.remaining()) is not None]
+            if outlook.complete:
                 seen = min([*instants, *([] if outlook.rest is None else [outlook.rest])], default=None)
-                if seen is None or seen > turn.entry.next:
-                    raises.append((turn.entry, seen))
-            if not missed:
-                until = self._wake(outlook, instants, now)
-                self._quiet[turn.entry.uid] = Quiet(turn.entry.seq, until)
+                if seen is None or seen > entry.next:
+                    raises.append((entry, seen))
+            self._quiet[entry.uid] = Quiet(entry.seq, self._wake(outlook, instants, now))
         self.store.agenda.raise_all(raises)
         self.store.runtime.points.reach("raise.after")
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from cluster.claiming import ClaimPass
+from cluster.crew import Crew
 from cluster.dispatch import Dispatcher
 from cluster.loop import Loop
 from cluster.policy import NodePolicy
@@ -47,7 +48,7 @@ class Node:
     def __post_init__(self) -> None:
         store, policy = self.store, self.policy
         self.dispatcher = Dispatcher(self.sender, store.runtime, store.time, policy, self.name)
-        self.claiming = ClaimPass(store, self.dispatcher, policy, self.name)
+        self.claiming = ClaimPass(store, self.dispatcher, policy, self.name, Crew(policy.threads))
         self.releasing = ReleasePass(store, self.dispatcher, policy, self.name)
         self.sweep = Sweep(store, self.dispatcher, self.broker, policy, self.name)
         self.tending = Tending(store, policy, self.name)

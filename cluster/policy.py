@@ -25,6 +25,7 @@ class NodePolicy:
         tend_every: Least time between two full looks at the same tenant.
         budget: Most jobs of one tenant taken in one pass, times its weight.
         tenants: Most tenants served in one pass.
+        threads: How many tenants are asked at once.
         clock_limit: A node whose wall clock differs from MongoDB's by more stops claiming.
     """
 
@@ -43,6 +44,7 @@ class NodePolicy:
     tend_every: timedelta = timedelta(seconds=10)
     budget: int = 250
     tenants: int = 200
+    threads: int = 8
     clock_limit: timedelta = timedelta(seconds=5)
 
     def __post_init__(self) -> None:
@@ -53,8 +55,8 @@ class NodePolicy:
             )
         if not timedelta(0) < self.margin < self.lease:
             raise ConfigurationError(f"the margin ({self.margin}) must be shorter than the lease ({self.lease})")
-        if self.budget < 1 or self.tenants < 1:
-            raise ConfigurationError("budget and tenants must be at least 1")
+        if min(self.budget, self.tenants, self.threads) < 1:
+            raise ConfigurationError("budget, tenants and threads must be at least 1")
 
     def republish_wait(self, publishes: int) -> timedelta:
         """Return how long to wait for a begin after the ``publishes``-th publish."""

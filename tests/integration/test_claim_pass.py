@@ -149,9 +149,8 @@ def test_a_node_that_wakes_after_its_lease_changes_nothing(cluster: ManualCluste
     acme = cluster.tenant("acme")
     cluster.job(acme, "tick", {"every": "100s", "start": START.isoformat()})
     late = cluster.node("node-a").claiming
-    turns = late._turns(("node-a",))
-    looks = [(turn, late.claims.look(turn.tenant.place, budget=10)) for turn in turns]
-    works = late._claim(looks)
+    works = [work for turn in late._turns(("node-a",)) for work in late._take(turn).works]
+    assert len(works) == 1
     cluster.advance(11)
     assert cluster.claim("node-b", nodes=("node-b",)) == 1
     assert len(cluster.deliver()) == 1

@@ -63,7 +63,7 @@ class ManualCluster:
     points: Points = field(default_factory=NoPoints)
     clock: FakeClock = field(default_factory=lambda: FakeClock(START))
     broker: HeldBroker = field(default_factory=HeldBroker)
-    policy: NodePolicy = field(default_factory=NodePolicy)
+    policy: NodePolicy = field(default_factory=lambda: NodePolicy(threads=1))
     events: list[Event] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
 
