@@ -24,7 +24,8 @@ class RunDirectory:
         self.temporary = path is None
         if path is None:
             sweep_abandoned()
-            self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-"))
+            # Under a name that no sweep looks at until it is locked: another process could take it for abandoned.
+            self.path = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}{kind}-"))
         else:
             self.path = path.absolute()
         try:
@@ -35,6 +36,8 @@ class RunDirectory:
         if lock is None:
             raise ConfigurationError(f"{self.path} is in use by another process; stop it or choose another directory")
         self._lock = lock
+        if self.temporary:
+            self.path = self.path.rename(self.path.with_name(self.path.name.removeprefix(".")))
 
     def close(self) -> None:
         """Give the directory up; a temporary one is removed with all that is in it."""
