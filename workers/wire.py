@@ -14,10 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from jobstore.ids import uid_of
+
 WIRE_VERSION: Final = 1
 TASK: Final = "horarium.run"
-# Between the soft limit, which raises in the running code, and the hard one, which ends the process.
-HARD_GRACE_S: Final = 10.0
+# Between the soft limit, which raises in the running code, and the end of a process that does not heed it.
+KILL_GRACE_S: Final = 10.0
+# How long a worker goes on trying to write an outcome: longer than the longest outage of MongoDB we promise to survive.
+FINISH_WITHIN_S: Final = 20 * 60.0
+# Celery's own hard limit would also end a process that has done its work and waits for MongoDB, so it comes last.
+HARD_GRACE_S: Final = KILL_GRACE_S + FINISH_WITHIN_S
 
 Fault = Literal["unreadable", "forged"]
 _FIELDS: Final = frozenset(("v", "uid", "firing", "attempt", "epoch", "mac"))
@@ -104,7 +110,8 @@ def decode(fields: Mapping[str, object], key: bytes) -> Order:
         raise BadMessage("unreadable", firing[:100])
     order = Order(uid, firing, int(str(attempt)), int(str(epoch)))
     expected = sign(key, uid=order.uid, firing=order.firing, attempt=order.attempt, epoch=order.epoch)
-    if not hmac.compare_digest(expected.encode(), mac.encode()):
+    # A ledger may be shared: a message of one tenant must not reach another's record in it.
+    if not hmac.compare_digest(expected.encode(), mac.encode()) or uid_of(firing) != uid:
         raise BadMessage("forged", firing[:100])
     return order
 

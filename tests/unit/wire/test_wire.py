@@ -60,6 +60,12 @@ def test_a_missing_field_is_unreadable():
     assert (caught.value.fault, caught.value.firing) == ("unreadable", MESSAGE.firing)
 
 
+def test_a_signed_message_about_another_tenants_firing_is_not_believed():
+    crossed = replace(MESSAGE, firing="other-a1b2c3:abc")
+    with pytest.raises(wire.BadMessage, match="forged"):
+        wire.decode(wire.encode(crossed, KEY), KEY)
+
+
 def test_no_two_messages_have_the_same_signed_text():
     one = wire.sign(KEY, uid="a", firing="b|1", attempt=1, epoch=1)
     other = wire.sign(KEY, uid="a|3:b", firing="1", attempt=1, epoch=1)

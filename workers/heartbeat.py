@@ -1,0 +1,105 @@
+"""The sign of life of one worker process, and the news that a run is no longer its own.
+
+One document for all runs of the process.  It goes on while MongoDB is away: the counter grows, the writes resume,
+and nodes count a worker's silence from when they can read again.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jobstore.errors import StoreUnavailable
+from jobstore.events import LoopFailed, WriteRefused
+from jobstore.store import Store
+from jobstore.tenant import Place
+from workers.live import Interrupts, Live, Run
+from workers.outcome import RunLost
+
+_LOG: Final = logging.getLogger("horarium.worker")
+_MEASURE_EVERY: Final = 12
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """One process's heartbeat; ``run_once`` is one beat."""
+
+    store: Store
+    live: Live
+    interrupts: Interrupts
+    worker: str
+    about: Mapping[str, Any]
+    every_s: float
+    boot: str = ""
+    counter: int = 0
+    _failing: bool = False
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self.boot = self.boot or self.store.runtime.ids.token()
+
+    def start(self) -> None:
+        """Begin to beat, at once and in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="horarium-heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating, and take the document away if nothing runs here any more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(2 * self.every_s)
+        if self.live.tokens():
+            return
+        try:
+            self.store.workers.leave(self.worker, boot=self.boot)
+        except StoreUnavailable:
+            _LOG.info("worker %s could not say goodbye: MongoDB does not answer", self.worker)
+
+    def run_once(self) -> None:
+        """Write one heartbeat and look whether every run is still ours."""
+        self.counter += 1
+        try:
+            if self.counter % _MEASURE_EVERY == 0:
+                self.store.time.measure()
+            details = {**self.about, "runs": self.live.tokens()}
+            self.store.workers.beat(
+                self.worker, boot=self.boot, counter=self.counter, at=self.store.time.now(), details=details
+            )
+            for place, runs in self._by_ledger().items():
+                self._check(place, runs)
+        except StoreUnavailable as error:
+            self._failed(error)
+        else:
+            self._failing = False
+
+    def _by_ledger(self) -> dict[Place, list[Run]]:
+        found: dict[tuple[str, str], tuple[Place, list[Run]]] = {}
+        for run in self.live.running():
+            found.setdefault(run.place.ledger, (run.place, []))[1].append(run)
+        return dict(found.values())
+
+    def _check(self, place: Place, runs: list[Run]) -> None:
+        mine = self.store.runs(place).still_mine({run.firing: run.token for run in runs})
+        for run in runs:
+            # A run that has ended meanwhile is not in the answer either: its own finish knows better.
+            if run.firing not in mine and run.phase == "running":
+                run.cancelled.set()
+                self.store.runtime.events.emit(WriteRefused("heartbeat", run.firing))
+                self.interrupts.stop(run, RunLost)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._failing:  # once an outage, not once a beat
+            self._failing = True
+            self.store.runtime.events.emit(LoopFailed("heartbeat", str(error)))
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.run_once()
+            except Exception as error:  # noqa: BLE001  (the one place where a worker outlives a bug)
+                # A silent worker is declared dead and its runs begin again elsewhere: it beats whatever happens.
+                _LOG.exception("a heartbeat of %s failed", self.worker)
+                self._failed(error)
+            self.store.runtime.clock.wait(self._stop, self.every_s)
