@@ -1,0 +1,396 @@
+"""Nodes, pools, scaling, tenants: each value has the effect that its description promises."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.delivery.helm import CHART, Object, Rendered, render
+
+CI = CHART / "ci"
+
+
+def env_of(container: Object) -> dict[str, object]:
+    return {env["name"]: env.get("value", env.get("valueFrom")) for env in container["env"]}
+
+
+def first(deployment: Object) -> Object:
+    found: Object = deployment["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+# -- nodes
+
+
+def test_nodes_are_named_after_their_pods_spread_and_budgeted():
+    rendered = render(CI / "production.yaml")
+    node = rendered.one("Deployment", "rel-horarium-node")
+    assert first(node)["args"] == ["node", "--name", "$(POD_NAME)"]
+    assert env_of(first(node))["POD_NAME"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert node["spec"]["replicas"] == 3
+    assert node["metadata"]["annotations"] == {"reloader.stakater.com/auto": "true"}
+    spread = node["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert all(one["labelSelector"]["matchLabels"] == node["spec"]["selector"]["matchLabels"] for one in spread)
+    assert rendered.one("PodDisruptionBudget", "rel-horarium-node")["spec"]["maxUnavailable"] == 1
+
+
+def test_a_single_pod_has_no_budget_that_would_block_drains():
+    assert render(CI / "quickstart.yaml").kind("PodDisruptionBudget") == {}
+    assert render(CI / "ingress.yaml").kind("PodDisruptionBudget").keys() == {"rel-horarium-node"}
+
+
+def test_probes_ask_the_telemetry_port_and_nothing_behind_it():
+    rendered = render(CI / "keda-api.yaml", {"telemetryPort": 9999})
+    for name, deployment in rendered.kind("Deployment").items():
+        container = first(deployment)
+        assert {"name": "telemetry", "containerPort": 9999, "protocol": "TCP"} in container["ports"], name
+        assert env_of(container)["HORARIUM_HTTP_PORT"] == "9999"
+        assert env_of(container)["HORARIUM_HTTP_HOST"] == "0.0.0.0"  # noqa: S104
+        assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "telemetry"}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "telemetry"}
+        assert container["startupProbe"]["httpGet"] == {"path": "/healthz", "port": "telemetry"}
+        assert container["command"] == ["horarium"], "exec form: PID 1 gets the signal"
+
+
+# -- pools
+
+
+def test_a_pool_inherits_the_defaults_and_states_what_differs():
+    rendered = render(CI / "production.yaml", {"workerDefaults": {"concurrency": 8}})
+    default = rendered.one("Deployment", "rel-horarium-worker-default")
+    reports = rendered.one("Deployment", "rel-horarium-worker-reports")
+    assert first(default)["args"] == ["worker", "--pool", "default", "--concurrency", "8"]
+    assert first(reports)["args"] == ["worker", "--pool", "reports", "--concurrency", "2"]
+    assert (default["spec"]["replicas"], reports["spec"]["replicas"]) == (4, 2)
+    assert first(default)["resources"]["limits"] == {"memory": "1Gi"}
+    assert first(reports)["resources"]["limits"] == {"memory": "2Gi"}
+    assert env_of(first(reports))["HORARIUM_APP"] == "acme.celery:app"
+
+
+@pytest.mark.parametrize(("drain", "given", "grace"), [(120, None, 150), (900, None, 930), (120, 500, 500)])
+def test_the_grace_period_and_the_workers_own_setting_follow_from_the_drain(drain: int, given: int | None, grace: int):
+    pool = {"drainTimeoutSeconds": drain, "terminationGracePeriodSeconds": given}
+    deployment = render(CI / "minimal.yaml", {"workerPools": {"default": pool}}).one(
+        "Deployment", "rel-horarium-worker-default"
+    )
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace
+    assert env_of(first(deployment))["HORARIUM_DRAIN_TIMEOUT_S"] == str(drain)
+
+
+def test_two_deployments_may_serve_one_pool():
+    rendered = render(CI / "extras.yaml")
+    spot = rendered.one("Deployment", "rel-scheduler-worker-spot")
+    assert first(spot)["args"][:3] == ["worker", "--pool", "default"]
+    assert spot["spec"]["template"]["metadata"]["labels"]["horarium/pool"] == "spot"
+
+
+def test_a_pool_is_removed_by_null_or_switched_off():
+    assert "rel-horarium-worker-default" not in render(CI / "no-pools.yaml").kind("Deployment")
+    assert len(render(CI / "many-pools.yaml").kind("Deployment")) == 1 + 4
+
+
+def test_no_pod_is_made_anew_by_a_change_of_another_pool_or_of_a_tenant():
+    before = render(CI / "production.yaml")
+    after = render(
+        CI / "production.yaml",
+        {"workerPools": {"reports": {"concurrency": 3}, "extra": {}}, "tenants": {"globex": {"pool": "default"}}},
+    )
+    changed = {
+        name
+        for name, deployment in before.kind("Deployment").items()
+        if after.one("Deployment", name)["spec"]["template"] != deployment["spec"]["template"]
+    }
+    assert changed == {"rel-horarium-worker-reports"}
+
+
+def test_running_firings_keep_autoscalers_of_machines_away_unless_told_otherwise():
+    rendered = render(CI / "extras.yaml")
+    default = rendered.one("Deployment", "rel-scheduler-worker-default")["spec"]["template"]["metadata"]["annotations"]
+    spot = rendered.one("Deployment", "rel-scheduler-worker-spot")["spec"]["template"]["metadata"]["annotations"]
+    key = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+    assert (default[key], spot.get(key)) == ("false", None)
+
+
+# -- scaling
+
+
+def test_a_scaled_pool_never_states_its_replicas():
+    for path in ("hpa.yaml", "keda-api.yaml", "keda-prometheus.yaml"):
+        for name, deployment in render(CI / path).kind("Deployment").items():
+            fixed = name.endswith("-node") or (name.endswith("-api") and path != "hpa.yaml")
+            assert ("replicas" in deployment["spec"]) == fixed, (path, name)
+
+
+def test_keda_reads_the_pools_demand_with_a_token_and_scales_to_zero_after_the_drain():
+    rendered = render(CI / "keda-api.yaml")
+    scaled = rendered.one("ScaledObject", "rel-horarium-worker-gpu")["spec"]
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (0, 8)
+    assert scaled["cooldownPeriod"] == 600 + 30 + 30
+    trigger, cron = scaled["triggers"]
+    assert trigger["metadata"] == {
+        "url": "http://rel-horarium-api.prod.svc:80/v1/pools/gpu/demand",
+        "valueLocation": "slots",
+        "targetValue": "0.8",
+        "authMode": "bearer",
+    }
+    assert trigger["authenticationRef"] == {"name": "rel-horarium-worker-gpu"}
+    assert cron["type"] == "cron"
+    assert scaled["fallback"] == {"failureThreshold": 3, "replicas": 1, "behavior": "currentReplicasIfHigher"}
+    authentication = rendered.one("TriggerAuthentication", "rel-horarium-worker-gpu")["spec"]["secretTargetRef"]
+    assert authentication == [{"parameter": "token", "name": "horarium-demand-token", "key": "token"}]
+    default = rendered.one("ScaledObject", "rel-horarium-worker-default")["spec"]
+    assert default["triggers"][0]["metadata"]["targetValue"] == "3.2"
+    assert default["fallback"]["replicas"] == 2
+
+
+def test_keda_on_prometheus_takes_a_lost_target_for_a_failure():
+    scaled = render(CI / "keda-prometheus.yaml").one("ScaledObject", "rel-horarium-worker-default")["spec"]
+    (trigger,) = scaled["triggers"]
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
+    assert 'horarium_pool_slots{namespace="prod",pool="default"}' in trigger["metadata"]["query"]
+    assert trigger["authenticationRef"] == {"name": "prometheus", "kind": "ClusterTriggerAuthentication"}
+
+
+def test_an_hpa_has_the_metrics_asked_for_and_scales_down_slowly():
+    rendered = render(CI / "hpa.yaml")
+    memory = rendered.one("HorizontalPodAutoscaler", "rel-horarium-worker-memory")["spec"]
+    assert [metric["type"] for metric in memory["metrics"]] == ["Resource", "External"]
+    assert memory["metrics"][0]["resource"]["name"] == "memory"
+    assert memory["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300
+    assert "rel-horarium-worker-outside" not in rendered.kind("HorizontalPodAutoscaler")
+
+
+def test_nothing_is_scaled_twice():
+    for path in sorted(CI.glob("*.yaml")):
+        rendered = render(path)
+        targets = [
+            one["spec"]["scaleTargetRef"]["name"] for one in rendered.objects if "scaleTargetRef" in one.get("spec", {})
+        ]
+        assert len(targets) == len(set(targets)), path.name
+        assert set(targets) <= rendered.kind("Deployment").keys()
+
+
+# -- tenants
+
+
+def sync_job(rendered: Rendered) -> tuple[str, Object]:
+    ((name, job),) = rendered.kind("Job").items()
+    return name, job
+
+
+def test_tenants_are_documents_that_a_job_applies():
+    rendered = render(CI / "production.yaml")
+    documents = rendered.one("ConfigMap", "rel-horarium-tenants")["data"]
+    assert yaml.safe_load(documents["acme.yaml"]) == {
+        "tenant": "acme",
+        "time_zone": "Europe/Berlin",
+        "pool": "reports",
+        "jobs": {
+            "nightly": {"cron": "0 3 * * *", "task": "acme.reports.nightly"},
+            "hourly": {"every": "1h", "task": "acme.sync", "pool": "default"},
+        },
+    }
+    _, job = sync_job(rendered)
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"] == ["apply", "-f", "/etc/horarium/tenants/acme.yaml"]
+    assert {"name": "tenants", "mountPath": "/etc/horarium/tenants", "readOnly": True} in container["volumeMounts"]
+    assert "helm.sh/hook" not in job["metadata"].get("annotations", {})
+
+
+def test_the_jobs_name_changes_with_all_that_it_does_and_with_nothing_else():
+    name, _ = sync_job(render(CI / "production.yaml"))
+    same, _ = sync_job(render(CI / "production.yaml", {"node": {"replicas": 9}, "workerPools": {"x": {}}}))
+    assert same == name
+    for change in (
+        {"tenants": {"acme": {"time_zone": "Europe/Paris"}}},
+        {"image": {"tag": "2"}},
+        {"tenantSync": {"extraArgs": ["--prune"]}},
+        {"mongodb": {"existingSecret": "another"}},
+    ):
+        other, _ = sync_job(render(CI / "production.yaml", change))
+        assert other != name, change
+
+
+def test_a_schedule_applies_the_same_again():
+    rendered = render(CI / "sync.yaml")
+    cron = rendered.one("CronJob", "rel-horarium-tenants")
+    _, job = sync_job(rendered)
+    assert cron["spec"]["schedule"] == "*/30 * * * *"
+    assert cron["spec"]["jobTemplate"]["spec"]["template"] == job["spec"]["template"]
+
+
+def test_tenants_may_come_from_a_config_map_of_the_users():
+    _, job = sync_job(render(CI / "no-pools.yaml"))
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"][-2:] == ["-f", "/etc/horarium/more-tenants"]
+
+
+def test_no_tenants_no_job():
+    assert render(CI / "minimal.yaml").kind("Job") == {}
+
+
+# -- secrets, images, extras
+
+
+def test_an_inline_url_is_in_one_secret_and_nowhere_else():
+    rendered = render(CI / "inline-urls.yaml")
+    secret = rendered.one("Secret", "rel-horarium-connections")["stringData"]
+    assert secret == {
+        "mongodb-url": "mongodb://horarium:SENTINEL-one%40%3A%2F@m1:27017,m2:27017/?replicaSet=rs0&authSource=admin",
+        "broker-url": "redis://:SENTINEL-two%23%22@valkey:6379/0",
+    }
+    others = [one for one in rendered.objects if one["kind"] != "Secret"]
+    assert "SENTINEL" not in json.dumps(others)
+    assert "SENTINEL" not in render(CI / "inline-urls.yaml", notes=True).text
+
+
+def test_a_new_password_makes_new_pods():
+    before = render(CI / "inline-urls.yaml")
+    after = render(CI / "inline-urls.yaml", {"broker": {"url": "redis://:other@valkey:6379/0"}})
+    for name, deployment in before.kind("Deployment").items():
+        assert after.one("Deployment", name)["spec"]["template"] != deployment["spec"]["template"]
+
+
+def test_existing_secrets_are_referred_to_by_name_and_key_and_none_is_made():
+    rendered = render(CI / "extras.yaml")
+    assert rendered.kind("Secret") == {}
+    env = env_of(first(rendered.one("Deployment", "rel-scheduler-node")))
+    assert env["HORARIUM_MONGODB_URL"] == {"secretKeyRef": {"name": "horarium-mongodb", "key": "connectionString"}}
+    assert env["HORARIUM_BROKER_URL"] == {"secretKeyRef": {"name": "horarium-broker", "key": "url"}}
+
+
+def test_every_image_comes_from_the_global_registry_with_all_pull_secrets():
+    rendered = render(CI / "airgap.yaml")
+    for what, pod in rendered.pods():
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "internal"}, {"name": "second"}], what
+        for container in pod["spec"]["containers"]:
+            assert container["image"].startswith("registry.internal:5000/"), what
+    node = first(rendered.one("Deployment", "rel-horarium-node"))
+    assert node["image"] == f"registry.internal:5000/platform/horarium@sha256:{'0123456789abcdef' * 4}"
+    special = first(rendered.one("Deployment", "rel-horarium-worker-special"))
+    assert special["image"] == "registry.internal:5000/platform/acme-tasks:7"
+
+
+def test_the_default_image_is_the_version_of_the_program():
+    from importlib.metadata import version
+
+    node = first(render(CI / "minimal.yaml").one("Deployment", "rel-horarium-node"))
+    assert node["image"] == f"horarium:{version('horarium')}"
+
+
+def test_extras_are_ours_then_global_then_the_components():
+    rendered = render(CI / "extras.yaml")
+    node = rendered.one("Deployment", "rel-scheduler-node")["spec"]["template"]
+    container = node["spec"]["containers"][0]
+    names = [env["name"] for env in container["env"]]
+    assert names.index("HORARIUM_DATABASE") < names.index("RELEASE") < names.index("NODE_ONLY")
+    assert env_of(container)["RELEASE"] == "rel"
+    assert container["args"][-1] == "--verbose"
+    assert {"name": "shared", "configMap": {"name": "rel-shared"}} in node["spec"]["volumes"]
+    assert node["metadata"]["annotations"] == {"a": "global", "b": "node", "example.com/owner": "platform"}
+    assert node["metadata"]["labels"]["app.kubernetes.io/name"] == "scheduler", "a common label must not win"
+    worker = rendered.one("Deployment", "rel-scheduler-worker-default")["spec"]["template"]["spec"]
+    assert worker["nodeSelector"] == {"pool": "workers"}
+    assert worker["tolerations"] == [{"key": "workers", "operator": "Exists"}]
+    assert [one["name"] for one in worker["containers"]] == ["worker", "side"]
+    assert worker["serviceAccountName"] == "rel-scheduler-worker-default"
+    assert (worker["schedulerName"], worker["runtimeClassName"]) == ("custom", "gvisor")
+
+
+def test_tls_certificates_are_mounted_where_the_urls_can_name_them():
+    container = first(render(CI / "production.yaml").one("Deployment", "rel-horarium-worker-default"))
+    assert {"name": "tls-mongodb", "mountPath": "/etc/horarium/tls/mongodb", "readOnly": True} in container[
+        "volumeMounts"
+    ]
+    assert {"name": "tls-broker", "mountPath": "/etc/horarium/tls/broker", "readOnly": True} in container[
+        "volumeMounts"
+    ]
+
+
+# -- routes, monitors, policies
+
+
+def test_ingress_and_route_lead_to_the_api():
+    ingress = render(CI / "ingress.yaml").one("Ingress", "rel-horarium-api")["spec"]
+    assert [rule["host"] for rule in ingress["rules"]] == ["rel.example.com", "two.example.com"]
+    assert ingress["tls"] == [{"secretName": "horarium-tls", "hosts": ["rel.example.com"]}]
+    env = env_of(first(render(CI / "ingress.yaml").one("Deployment", "rel-horarium-api")))
+    assert env["HORARIUM_EXTERNAL_URL"] == "https://rel.example.com"
+    route = render(CI / "gateway.yaml").one("HTTPRoute", "rel-horarium-api")["spec"]
+    assert route["rules"][0]["backendRefs"] == [{"name": "rel-horarium-api", "port": 80}]
+
+
+def test_each_component_is_scraped_once():
+    both = render(CI / "gateway.yaml").one("PodMonitor", "rel-horarium")["spec"]["selector"]["matchExpressions"]
+    assert both[0]["values"] == ["node", "worker"]
+    alone = render(CI / "production.yaml").one("PodMonitor", "rel-horarium")
+    assert alone["spec"]["selector"]["matchExpressions"][0]["values"] == ["node", "worker", "api"]
+    assert alone["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_alerts_carry_the_runbook_of_the_installation():
+    rule = render(CI / "production.yaml").one("PrometheusRule", "rel-horarium")["spec"]
+    source = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    assert len(rule["groups"][0]["rules"]) == len(source["groups"][0]["rules"]) > 10
+    for alert in rule["groups"][0]["rules"]:
+        assert alert["annotations"]["runbook_url"].startswith("https://wiki.example.com/horarium#")
+
+
+def test_the_dashboard_is_the_file_as_it_is():
+    config = render(CI / "production.yaml").one("ConfigMap", "rel-horarium-dashboard")
+    assert json.loads(config["data"]["horarium.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert config["metadata"]["annotations"]["grafana_folder"] == "Horarium"
+
+
+def test_network_policies_close_everything_but_what_is_listed():
+    rendered = render(CI / "keda-api.yaml")
+    node = rendered.one("NetworkPolicy", "rel-horarium-node")["spec"]
+    assert node["policyTypes"] == ["Ingress", "Egress"]
+    assert [rule["ports"][0]["port"] for rule in node["ingress"]] == ["telemetry"]
+    assert [[port["port"] for port in rule["ports"]] for rule in node["egress"]] == [[53, 53], [27017], [6379]]
+    worker = rendered.one("NetworkPolicy", "rel-horarium-worker")["spec"]
+    assert worker["egress"] == [{}]
+    api = rendered.one("NetworkPolicy", "rel-horarium-api")["spec"]["ingress"][1]
+    assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}} in api["from"]
+    closed = render(CI / "keda-api.yaml", {"networkPolicy": {"workerEgressAnywhere": False}})
+    assert len(closed.one("NetworkPolicy", "rel-horarium-worker")["spec"]["egress"]) == 3
+
+
+# -- the try-out servers
+
+
+def test_the_dev_mongodb_makes_itself_a_replica_set_that_the_url_finds():
+    rendered = render(CI / "quickstart.yaml")
+    probe = rendered.one("StatefulSet", "rel-horarium-mongodb")["spec"]["template"]["spec"]["containers"][0][
+        "startupProbe"
+    ]
+    assert 'host: "rel-horarium-mongodb-0.rel-horarium-mongodb:27017"' in probe["exec"]["command"][-1]
+    url = rendered.one("Secret", "rel-horarium-connections")["stringData"]["mongodb-url"]
+    assert url == "mongodb://rel-horarium-mongodb-0.rel-horarium-mongodb:27017/?replicaSet=rs0"
+    assert rendered.one("Service", "rel-horarium-mongodb")["spec"]["publishNotReadyAddresses"] is True
+
+
+@pytest.mark.parametrize(
+    ("version", "warned"),
+    [("6.0.26", "6.0.27"), ("6.0.27", ""), ("7.0.5", "7.0.28"), ("8.0.17", ""), ("8.2.1", "8.2.3")],
+)
+def test_notes_warn_of_a_mongodb_below_the_safe_patch_releases(version: str, warned: str):
+    said = render(CI / "minimal.yaml", {"mongodb": {"version": version}}, notes=True).text
+    assert ("CVE-2025-14847" in said) == bool(warned)
+    assert f"Use at least {warned}" in said or not warned
+
+
+def test_notes_say_what_was_made_and_what_is_missing_for_production():
+    said = render(CI / "quickstart.yaml", notes=True).text
+    for part in (
+        "pool default",
+        "helm test rel -n prod",
+        "mongodb.dev",
+        "broker.dev",
+        "node.replicas",
+        "networkPolicy",
+    ):
+        assert part in said, part
+    quiet = render(CI / "production.yaml", notes=True).text
+    assert "Before production" not in quiet
