@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
-from cluster.planner import first_head, plan_head
+from cluster.planner import Slots, first_head, plan_head
 from cluster.policy import NodePolicy
 from cluster.work import Work, by_ledger
 from jobstore.edits import settle, snapshot_of
@@ -14,8 +15,10 @@ from jobstore.firing import Draft
 from jobstore.ledger import Recorded
 from jobstore.store import Store
 
-# ``latest`` owes one record; each further round follows one link of a chain that an earlier planner left.
-_ROUNDS: Final = 50
+# ``latest`` owes one record; each further round follows one link of a chain.  What is owed beyond that stays due: the
+# job is advanced as far as it was recorded, and claimed again.
+_ROUNDS: Final = 20
+_SLOT_WAIT: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Recorder:
     policy: NodePolicy
 
     def run(self, works: Sequence[Work], *, trusted_until: float) -> None:
-        """Record what ``works`` owe; what could not be recorded in time is marked as faulted."""
+        """Record what ``works`` owe, at most some rounds of it; a work whose record failed is marked as faulted."""
         self._count_live(works)
         for work in works:
             self._start(work)
@@ -36,8 +39,6 @@ class Recorder:
                 break
             for ledger, group in by_ledger(owing).items():
                 self._round(ledger, group)
-        for work in works:
-            work.faulted = work.faulted or work.owes()
 
     def _trusted(self, until: float) -> bool:
         return self.store.runtime.clock.monotonic() < until and self.store.cache.trusted()
@@ -45,9 +46,11 @@ class Recorder:
     def _count_live(self, works: Sequence[Work]) -> None:
         """Look the slots up in the ledger: they are a cache; what is final or missing counts no more."""
         for ledger, group in by_ledger(works).items():
-            live = self.store.ledger(ledger).live({slot for work in group for slot in work.job.slots})
+            live = self.store.ledger(ledger).live({slot for work in group for slot in work.job.holding()})
             for work in group:
                 work.live = [slot for slot in work.job.slots if slot in live]
+                waiting = work.job.buffered
+                work.buffered = waiting if waiting in live and waiting not in work.live else None
 
     def _start(self, work: Work) -> None:
         try:
@@ -66,7 +69,12 @@ class Recorder:
     def _round(self, where: tuple[str, str], works: Sequence[Work]) -> None:
         drafted = [(work, draft) for work in works if (draft := self._draft(work)) is not None]
         ledger, now = self.store.ledger(where), self.store.time.now()
-        recorded = ledger.record([draft for _, draft in drafted], at=now, sweep_at=now + self.policy.pending_after)
+        recorded = ledger.record(
+            [draft for _, draft in drafted],
+            at=now,
+            sweep_at=now + self.policy.pending_after,
+            slot_at=now + _SLOT_WAIT,
+        )
         self.store.runtime.points.reach("record.after")
         for (work, _), outcome in zip(drafted, recorded, strict=True):
             self._go_on(work, outcome)
@@ -76,7 +84,8 @@ class Recorder:
         if head is None:
             return None
         try:
-            return plan_head(work.job, head, work.now, live=len(work.live), epoch=work.tenant.epoch)
+            slots = Slots(len(work.live), work.buffered is not None)
+            return plan_head(work.job, head, work.now, slots=slots, epoch=work.tenant.epoch)
         except HorariumError as error:
             self._give_up(work, error)
             return None

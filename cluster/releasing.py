@@ -117,7 +117,7 @@ class ReleasePass:
         return _admitted(firing, current, fence), replace(job, slots=slots, fence=fence)
 
     def _no_slot(self, ledger: Ledger, firing: Firing, now: datetime) -> None:
-        if firing.kind == "scheduled" and firing.attempt == 1:
+        if firing.kind == "scheduled" and firing.attempt == 1 and firing.on_full == "skip":
             self._close(ledger, Closing(firing.id, firing.attempt, "skip", "overlap"), now)
         else:
             ledger.postpone(firing, until=now + _SLOT_WAIT, wait="slot")

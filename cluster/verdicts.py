@@ -7,14 +7,12 @@ would look as if nobody cared for it.
 from dataclasses import dataclass
 from typing import Literal
 
-from jobstore.firing import Firing
+from jobstore.firing import CLOSING, Firing
 from jobstore.job import Job
 from jobstore.lifecycle import FiringAction
 from jobstore.tenant import Tenant
 
 Kind = Literal["leave", "close", "admit", "publish"]
-
-_DECIDED: dict[str, FiringAction] = {"missed": "miss", "skipped": "skip", "superseded": "supersede"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def judge_pending(firing: Firing, job: Job | None, tenant: Tenant, *, readable: 
         if firing.snapshot.revision < job.timetable_rev and firing.id not in job.slots:
             return Verdict("close", "supersede", "timetable_changed")
     if firing.decision != "run":
-        return Verdict("close", _DECIDED[firing.decision], firing.reason)
+        return Verdict("close", CLOSING[firing.decision], firing.reason)
     return Verdict("admit")
 
 

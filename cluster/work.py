@@ -7,13 +7,10 @@ from typing import Any
 from cluster.dispatch import Admitted
 from jobstore.advance import Advance
 from jobstore.clock import to_posix
-from jobstore.firing import Draft, Firing
+from jobstore.firing import CLOSING, Decision, Draft, Firing, OnFull
 from jobstore.job import Job
 from jobstore.ledger import Closing
-from jobstore.lifecycle import FiringAction
 from jobstore.tenant import Tenant
-
-_CLOSING: dict[str, FiringAction] = {"missed": "miss", "skipped": "skip", "superseded": "supersede"}
 
 
 @dataclass(slots=True)
@@ -21,7 +18,7 @@ class Work:
     """A claimed job and the decisions made about it so far.
 
     ``head`` is the next instant to record, ``decided`` the last one recorded, both POSIX seconds; ``live`` the ids
-    that hold a slot in the ledger.  A faulted work is not advanced: its claim runs out and is repeated.
+    that hold a slot in the ledger, ``buffered`` one that waits for a slot.  A faulted work is not advanced: its claim runs out and is repeated.
     """
 
     tenant: Tenant
@@ -29,6 +26,7 @@ class Work:
     job: Job
     now: float
     live: list[str] = field(default_factory=list)
+    buffered: str | None = None
     head: float | None = None
     decided: float | None = None
     recorded: int = 0
@@ -50,25 +48,27 @@ class Work:
     def take(self, draft: Draft) -> None:
         """Go on from a record that this pass inserted."""
         self.recorded += 1
-        self._decide(draft.id, draft.decision, draft.reason, draft.covers.through, draft.plan_next, draft.epoch, 1)
+        self.decided, self.head = draft.covers.through, draft.plan_next
+        self._settle(draft.id, 1, draft.decision, draft.reason, draft.on_full, draft.covers.through, draft.epoch)
 
     def follow(self, stored: Firing) -> None:
         """Go on from a record that was there already: it is the plan, whatever this pass would have decided."""
+        self.decided, self.head = stored.covers.through, stored.plan_next
         if stored.state == "pending" and stored.fence is None:
-            decision, reason = stored.decision, stored.reason
-            if decision == "run" and stored.id not in self.live and len(self.live) >= self.job.spec.max_instances:
-                decision, reason = "skipped", "overlap"
-            through, following = stored.covers.through, stored.plan_next
-            self._decide(stored.id, decision, reason, through, following, stored.epoch, stored.attempt)
-        else:
-            self.decided, self.head = stored.covers.through, stored.plan_next
+            through, epoch = stored.covers.through, stored.epoch
+            self._settle(stored.id, stored.attempt, stored.decision, stored.reason, stored.on_full, through, epoch)
 
-    def _decide(
-        self, firing: str, decision: str, reason: str, through: float, following: float | None, epoch: int, attempt: int
+    def _settle(
+        self, firing: str, attempt: int, decision: Decision, reason: str, on_full: OnFull, due: float, epoch: int
     ) -> None:
-        self.decided, self.head = through, following
+        """Close a record that does not run; admit one that does, or let it wait, or skip it, as the slots are now."""
+        if decision == "run" and firing not in self.live and len(self.live) >= self.job.spec.max_instances:
+            if on_full == "wait":
+                self.buffered = firing
+                return
+            decision, reason = "skipped", "overlap"
         if decision != "run":
-            self.closings.append(Closing(firing, attempt, _CLOSING[decision], reason))
+            self.closings.append(Closing(firing, attempt, CLOSING[decision], reason))
             return
         if firing not in self.live:
             self.live.append(firing)
@@ -80,7 +80,7 @@ class Work:
                 attempt=attempt,
                 fence=self.job.fence + len(self.admitted) + 1,
                 epoch=epoch,
-                due=through,
+                due=due,
                 pool=self.job.spec.pool,
                 time_limit_s=self.job.spec.time_limit_s,
             )
@@ -95,6 +95,7 @@ class Work:
             decided_through=decided,
             slots=tuple(self.live),
             fence=self.job.fence + len(self.admitted),
+            buffered=self.buffered,
             settled=self.settled,
         )
 

@@ -25,6 +25,7 @@ class Advance:
     decided_through: float | None
     slots: tuple[str, ...]
     fence: int
+    buffered: str | None = None
     settled: bool = False
 
 
@@ -60,6 +61,10 @@ def _update(place: Place, advance: Advance, nonce: str) -> UpdateOne:
         "advance_nonce": nonce,
     }
     gone = dict.fromkeys(LEASE, "")
+    if advance.buffered is not None:
+        change["buffered"] = advance.buffered
+    elif job.buffered is not None:
+        gone["buffered"] = ""
     if advance.nominal is None:
         change["state"] = job_after("complete")
     if advance.settled:

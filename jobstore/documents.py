@@ -7,7 +7,7 @@ Shape of a structured job (stock APScheduler reads ``_id`` and ``next_run_time``
      nominal: 1795683000.0 | null, decided_through: 1795682940.0 | null, incarnation: "5f…",
      revision: NumberLong(1), timetable_rev: NumberLong(1), stop_rev: NumberLong(0),
      claim_token: NumberLong(7), fence: NumberLong(6), slots: ["acme-k3x9q2:ab…"],
-     owed: {from, through, admitted: [...]}?, quarantine: {reason, at, nominal, state}?,
+     buffered: "acme-k3x9q2:cd…"?, owed: {from, through, admitted: [...]}?, quarantine: {reason, at, nominal, state}?,
      lease_until: ISODate?, owner: "node-a"?, claim_nonce: "…"?, claimed_at: ISODate?, created_at, updated_at}
 
 Instants of the timetable are POSIX seconds as doubles, as stock stores them; what happened is a Date.  Fields with
@@ -80,6 +80,7 @@ def _job(document: Mapping[str, Any], place: Place, spec: JobSpec, timetable: Ti
         owed=None
         if owed is None
         else Owed(start=float(owed["from"]), through=float(owed["through"]), admitted=tuple(owed["admitted"])),
+        buffered=document.get("buffered"),
         claimed_at=document.get("claimed_at"),
         created_at=document.get("created_at"),
     )

@@ -9,12 +9,17 @@ from jobstore.clock import from_posix
 from jobstore.connection import Document
 from jobstore.errors import Unreadable
 from jobstore.ids import FiringKind
-from jobstore.lifecycle import FiringState
+from jobstore.lifecycle import FiringAction, FiringState
 
 VERSION: Final = 1
 
 Decision = Literal["run", "skipped", "missed", "superseded"]
+OnFull = Literal["skip", "wait"]
 Wait = Literal["advance", "slot", "retry", "window", "paused", "begin", "run"]
+
+
+# How a record ends that was decided not to run.
+CLOSING: Final[dict[Decision, FiringAction]] = {"missed": "miss", "skipped": "skip", "superseded": "supersede"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +59,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A firing that is owed, before it is recorded; ``plan_next`` is the instant after its own ``covers.through``."""
+    """A firing that is owed, before it is recorded.
+
+    ``plan_next`` is the instant after its own ``covers.through``.  ``on_full`` is what becomes of it when all slots are
+    taken, ``waits`` says that they were when it was planned.
+    """
 
     id: str
     uid: str
@@ -68,6 +77,8 @@ class Draft:
     reason: str
     snapshot: Snapshot
     epoch: int
+    on_full: OnFull = "skip"
+    waits: bool = False
 
     def document(self, *, created_at: datetime, attend_at: datetime, wait: Wait) -> Document:
         """Return the record to insert, state ``pending``.
@@ -76,7 +87,7 @@ class Draft:
 
             {_id: "<uid>:<hash>", v: 1, tenant: uid, job: "report", incarnation: "5f…", kind: "scheduled",
              nominal: 1795683000.0, covers: {from, through, count, exact}, plan_next: 1795683060.0 | null,
-             decision: "run", reason: "", state: "pending", attempt: 1, admitted: null | {attempt, fence},
+             decision: "run", reason: "", on_full: "skip", state: "pending", attempt: 1, admitted: null | {attempt, fence},
              wait: "advance", attend_at: ISODate, epoch: 1, publishes: 0,
              revision: 1, target: {kind, name}, args: [], kwargs: {}, pool, time_limit_s, retry: {...},
              created_at: ISODate, released_at?, released_by?, run_token?, worker?, started_at?, finished_at?,
@@ -101,6 +112,7 @@ class Draft:
             "plan_next": self.plan_next,
             "decision": self.decision,
             "reason": self.reason,
+            "on_full": self.on_full,
             "state": "pending",
             "attempt": 1,
             "admitted": None,
@@ -146,6 +158,7 @@ class Firing:
     result: Any = None
     error: str | None = None
     attempts: tuple[Mapping[str, Any], ...] = field(default=())
+    on_full: OnFull = "skip"
 
     @property
     def instant(self) -> datetime:
@@ -201,6 +214,7 @@ def read_firing(document: Mapping[str, Any]) -> Firing:
             result=document.get("result"),
             error=document.get("error"),
             attempts=tuple(document.get("attempts", ())),
+            on_full=document.get("on_full", "skip"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"the firing {document.get('_id')!r} is damaged: {error!r}") from error

@@ -48,7 +48,11 @@ class Retry(_Strict):
 class JobSpec(_Strict):
     """What an owner writes: everything about a job but its timetable's position.
 
-    ``misfire_grace_s`` bounds how late a firing may still be made, none by default; ``time_limit_s`` ends a run.
+    ``catch_up`` says what becomes of instants that were missed: ``latest`` makes one firing for all of them, ``all``
+    one for each, oldest first, of the newest ``catch_up_limit``, each waiting for a slot, ``none`` only those within
+    the grace.  ``overlap`` says what becomes of an instant when all slots are taken: ``skip``, or ``buffer_one`` lets
+    one wait.  ``misfire_grace_s`` bounds how late a firing may still be made, none by default (with ``none``: 60);
+    ``time_limit_s`` ends a run.
     """
 
     trigger: Mapping[str, Any]
@@ -57,8 +61,9 @@ class JobSpec(_Strict):
     kwargs: Mapping[str, Any] = Field(default_factory=dict)
     description: str = Field(default="", max_length=1000)
     pool: str = Field(default="default", pattern=r"^[a-z][a-z0-9-]{0,38}$")
-    catch_up: Literal["latest"] = "latest"
-    overlap: Literal["skip"] = "skip"
+    catch_up: Literal["latest", "all", "none"] = "latest"
+    catch_up_limit: int = Field(default=100, ge=1, le=1000)
+    overlap: Literal["skip", "buffer_one"] = "skip"
     max_instances: int = Field(default=1, ge=1, le=1000)
     misfire_grace_s: float | None = Field(default=None, gt=0, le=366 * 86_400)
     time_limit_s: float | None = Field(default=None, gt=0, le=7 * 86_400)
@@ -168,3 +173,8 @@ class Job:
     owed: Owed | None
     claimed_at: datetime | None
     created_at: datetime | None
+    buffered: str | None = None
+
+    def holding(self) -> tuple[str, ...]:
+        """Return the ids of firings that may hold a slot or wait for one."""
+        return self.slots if self.buffered is None else (*self.slots, self.buffered)

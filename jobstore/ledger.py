@@ -73,11 +73,23 @@ class Ledger:
         )
 
     @stored
-    def record(self, drafts: Sequence[Draft], *, at: datetime, sweep_at: datetime) -> list[Recorded]:
-        """Insert the drafts, at most one of each job; a record that was there already is the plan."""
+    def record(
+        self, drafts: Sequence[Draft], *, at: datetime, sweep_at: datetime, slot_at: datetime | None = None
+    ) -> list[Recorded]:
+        """Insert the drafts, at most one of each job; a record that was there already is the plan.
+
+        The sweep looks at them at ``sweep_at``, the release at those that wait for a slot at ``slot_at``.
+        """
         if not drafts:
             return []
-        documents = [draft.document(created_at=at, attend_at=sweep_at, wait="advance") for draft in drafts]
+        documents = [
+            draft.document(
+                created_at=at,
+                attend_at=slot_at if draft.waits and slot_at is not None else sweep_at,
+                wait="slot" if draft.waits else "advance",
+            )
+            for draft in drafts
+        ]
         try:
             self._firings.insert_many(documents, ordered=False)
         except BulkWriteError as error:

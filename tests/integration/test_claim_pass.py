@@ -107,6 +107,49 @@ def test_what_is_later_than_its_grace_is_recorded_as_missed(cluster: ManualClust
     assert cluster.broker.messages == []
 
 
+def test_catch_up_all_runs_each_instant_oldest_first_as_slots_become_free(cluster: ManualCluster):
+    acme = cluster.tenant("acme")
+    cluster.job(acme, "each", {"every": "10s", "start": START.isoformat()}, catch_up="all")
+    cluster.advance(45)
+    cluster.claim()
+    begun = cluster.deliver()
+    for _ in range(10):
+        cluster.advance(1)
+        cluster.release()
+        begun += cluster.deliver()
+    assert [firing.nominal - to_posix(START) for firing in begun] == [0, 10, 20, 30, 40, 50][: len(begun)]
+    assert len(begun) >= 5
+    assert cluster.covered(acme, "each")[:5] == [(n * 10.0, n * 10.0) for n in range(5)]
+
+
+def test_a_long_chain_is_recorded_in_several_passes(cluster: ManualCluster):
+    acme = cluster.tenant("acme")
+    cluster.job(acme, "each", {"every": "1s", "start": START.isoformat()}, catch_up="all", catch_up_limit=50)
+    cluster.advance(1000)
+    while cluster.claim():
+        pass
+    firings = cluster.firings(acme)
+    assert [firing.state for firing in firings] == ["missed", "dispatched", *["pending"] * 49]
+    assert sum(firing.covers.count for firing in firings) == 1001
+
+
+def test_buffer_one_keeps_one_firing_waiting_for_the_slot(cluster: ManualCluster):
+    acme = cluster.tenant("acme")
+    cluster.job(acme, "slow", {"every": "10s", "start": START.isoformat()}, overlap="buffer_one")
+    cluster.claim()
+    running = cluster.begin(cluster.broker.messages.pop())
+    for _ in range(2):
+        cluster.advance(10)
+        cluster.claim()
+        cluster.release()
+    states = [(firing.state, firing.reason) for firing in cluster.firings(acme)]
+    assert states == [("running", ""), ("pending", ""), ("skipped", "buffer_full")]
+    cluster.finish(running)
+    cluster.advance(1)
+    assert cluster.release() == 1
+    assert [firing.nominal for firing in cluster.deliver()] == [to_posix(START) + 10]
+
+
 def test_a_date_job_completes_and_its_document_goes_when_nothing_is_open(cluster: ManualCluster):
     acme = cluster.tenant("acme")
     cluster.job(acme, "once", {"at": (START + timedelta(seconds=1)).isoformat()})
@@ -168,7 +211,7 @@ def test_a_failed_attempt_waits_and_is_tried_again_with_a_higher_fence(cluster: 
     cluster.job(acme, "flaky", {"every": "1h", "start": START.isoformat()}, retry={"max_attempts": 2, "delay_s": 30.0})
     cluster.claim()
     later = cluster.clock.now() + timedelta(seconds=30)
-    (first,) = cluster.deliver(lambda firing: Outcome(state="failed", error="boom", retry_at=later))
+    (first,) = cluster.deliver(lambda _: Outcome(state="failed", error="boom", retry_at=later))
     cluster.advance(29)
     assert cluster.release() == 0
     cluster.advance(1)
