@@ -9,8 +9,10 @@ from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.base import BaseScheduler
 
 from tests.interop import functions
+from tests.support.waiting import eventually
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SHORT = timedelta(seconds=0.2)
 
 
 class HandExecutor(BaseExecutor):  # type: ignore[misc]
@@ -73,3 +75,27 @@ class HandTurned(BaseScheduler):  # type: ignore[misc]
 def second(number: float) -> datetime:
     """Return an instant that is due already, ``number`` seconds after all these tests' beginning."""
     return EPOCH + timedelta(seconds=number)
+
+
+FOUR = [second(number) for number in range(4)]
+EVERY_SECOND = {"seconds": 1, "start_date": EPOCH, "end_date": FOUR[-1], "next_run_time": EPOCH, "coalesce": False}
+
+
+def runs_of(job_id: str = "a") -> list[datetime]:
+    """Return the run times for which a job's function was called."""
+    return [run_time for noted, run_time in functions.noted if noted == job_id]
+
+
+def document_of(database: Any, job_id: str = "a") -> Any:
+    """Return a job's document, or None."""
+    return database.jobs.find_one({"_id": job_id})
+
+
+def take_over(scheduler: HandTurned) -> None:
+    """Turn until the scheduler has got a job whose lease has lapsed."""
+
+    def submitted() -> bool:
+        scheduler.turn()
+        return bool(scheduler.executor.queue)
+
+    eventually(submitted, that="a take-over after the lease")

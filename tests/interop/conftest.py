@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobstore import SharedMongoDBJobStore
+from tests.interop import functions
 from tests.interop.by_hand import HandTurned
 
 _OLDER = "3.10.4"
@@ -65,6 +66,12 @@ def _pip(*arguments: str) -> None:
         if os.environ.get("CI"):
             pytest.fail(said)
         pytest.skip(said)
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    functions.noted.clear()
+    functions.actions.clear()
 
 
 @pytest.fixture
