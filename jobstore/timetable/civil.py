@@ -7,11 +7,13 @@ not exist, in an overlap (clocks go back) some occur twice.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from jobstore.timetable.limits import SECOND
 from jobstore.timetable.zones import Zone, offset_at
 
 _DAY = timedelta(days=1)
+_ZERO = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,12 @@ class Change:
         return self.instant.replace(tzinfo=None) + self.after
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a civil time means in a zone.
 
     ``first`` and ``second`` are the instants at which the wall clock shows it: equal on ordinary days, different in an
-    overlap, both None in a gap.  ``change`` is the change that makes it extraordinary.
+    overlap, both None in a gap.  ``change`` is the change that makes it extraordinary.  A tuple, because one is made
+    for every instant named, and a frozen dataclass takes three times as long.
     """
 
     first: datetime | None
@@ -47,13 +49,13 @@ class Reading:
 
 
 def read_civil(civil: datetime, zone: Zone) -> Reading:
-    """Return what ``civil`` (naive) means in ``zone``."""
-    before = _offset(civil.replace(tzinfo=zone, fold=0))
-    after = _offset(civil.replace(tzinfo=zone, fold=1))
-    naive = civil.replace(tzinfo=UTC)
+    """Return what ``civil`` (naive, fold 0) means in ``zone``."""
+    local = civil.replace(tzinfo=zone)
+    before, after = local.utcoffset() or _ZERO, local.replace(fold=1).utcoffset() or _ZERO
     if before == after:
-        instant = naive - before
+        instant = (civil - before).replace(tzinfo=UTC)
         return Reading(instant, instant, None)
+    naive = civil.replace(tzinfo=UTC)
     early, late = sorted((naive - before, naive - after))
     change = _change(zone, early, late)
     if before > after:
@@ -73,9 +75,11 @@ def instant_of(civil: datetime, zone: Zone) -> datetime:
 def civil_of(instant: datetime, zone: Zone) -> tuple[datetime, Change | None, bool]:
     """Return the civil second shown at ``instant``, the overlap it lies in, and whether in its second pass."""
     local = instant.astimezone(zone)
+    fold = local.fold
     civil = local.replace(tzinfo=None, fold=0, microsecond=0)
-    change = read_civil(civil, zone).change
-    return civil, change, bool(local.fold)
+    if local.replace(fold=1 - fold).utcoffset() == local.utcoffset():
+        return civil, None, False
+    return civil, read_civil(civil, zone).change, bool(fold)
 
 
 def stretches(zone: Zone, start: datetime, stop: datetime) -> Iterator[tuple[datetime, datetime, timedelta, timedelta]]:
@@ -107,8 +111,3 @@ def _change(zone: Zone, early: datetime, late: datetime) -> Change:
             high = middle
     instant = early + high * SECOND
     return Change(instant.replace(microsecond=0), before, offset_at(zone, instant))
-
-
-def _offset(local: datetime) -> timedelta:
-    found = local.utcoffset()
-    return found if found is not None else timedelta(0)

@@ -14,8 +14,8 @@ from jobstore.timetable.arithmetic import Every, Once
 from jobstore.timetable.calendars import Calendar, Step, check_date
 from jobstore.timetable.combine import Within
 from jobstore.timetable.cron import Cron
+from jobstore.timetable.dialects import DIALECTS, cron_pattern
 from jobstore.timetable.durations import read_interval
-from jobstore.timetable.engines import unix_pattern
 from jobstore.timetable.limits import EARLIEST, Meter
 from jobstore.timetable.moments import read_date, read_instant
 from jobstore.timetable.rule import Rule
@@ -23,7 +23,6 @@ from jobstore.timetable.zones import Zone, read_zone
 
 T = TypeVar("T")
 
-DIALECTS = ("unix",)
 UNITS = ("years", "months", "weeks", "days")
 CLOCK = (("hour", 23), ("minute", 59), ("second", 59))
 
@@ -95,10 +94,9 @@ class _Reader:
     def _cron(self) -> Rule | None:
         dialect = self.spec.get("dialect") or "unix"
         if dialect not in DIALECTS:
-            self.faults.append(f"dialect: {dialect!r:.40} is not known, use {' or '.join(DIALECTS)}")
-        expression = self.spec["cron"]
-        # also what is no text goes in: the reader of expressions says what one looks like
-        pattern = self.attempt("cron", unix_pattern, expression if isinstance(expression, str) else repr(expression))
+            self.faults.append(f"dialect: {dialect!r:.40} is not known, use {', '.join(DIALECTS)}")
+            return None
+        pattern = self.attempt("cron", cron_pattern, self.spec["cron"], dialect)
         return None if pattern is None else Within.of(Cron(pattern, self.zone), self.start, self.end)
 
     def _every(self) -> Rule | None:

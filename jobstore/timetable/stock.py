@@ -18,8 +18,9 @@ from jobstore.timetable.arithmetic import Every, Once
 from jobstore.timetable.calendars import Calendar, Step, check_date
 from jobstore.timetable.combine import AllOf, AnyOf, Within
 from jobstore.timetable.cron import Cron
+from jobstore.timetable.dialects.apscheduler import apscheduler_pattern
+from jobstore.timetable.dialects.unix import unix_pattern
 from jobstore.timetable.durations import check_interval
-from jobstore.timetable.engines import fields_pattern, unix_pattern
 from jobstore.timetable.limits import EARLIEST, LATEST
 from jobstore.timetable.rule import Rule
 from jobstore.timetable.trigger import UnixCronTrigger
@@ -77,7 +78,7 @@ def _interval(trigger: BaseTrigger) -> Rule:
 def _cron(trigger: BaseTrigger) -> Rule:
     # from their texts, so that damaged or hostile field objects are never asked
     fields = {str(part.name): str(part) for part in trigger.fields}
-    rule = Cron(fields_pattern(fields), _zone(trigger.timezone))
+    rule = Cron(apscheduler_pattern(fields), _zone(trigger.timezone))
     return Within.of(rule, _bound(trigger.start_date), _bound(trigger.end_date))
 
 

@@ -11,8 +11,8 @@ from jobstore.timetable.arithmetic import Every, Once
 from jobstore.timetable.calendars import Calendar, Step, check_date
 from jobstore.timetable.combine import AllOf, AnyOf, Within
 from jobstore.timetable.cron import Cron
+from jobstore.timetable.dialects import cron_pattern
 from jobstore.timetable.durations import read_duration
-from jobstore.timetable.engines import fields_pattern, unix_pattern
 from jobstore.timetable.moments import read_date, read_stored_instant
 from jobstore.timetable.rule import Document, Rule
 from jobstore.timetable.spec import CLOCK, UNITS, read_clock
@@ -56,13 +56,7 @@ def _rule(body: Mapping[str, object], depth: int) -> Rule:
 
 
 def _cron(body: Mapping[str, object], _depth: int) -> Rule:
-    expression, dialect = body["cron"], body["dialect"]
-    if dialect == "unix" and isinstance(expression, str):
-        return _within(Cron(unix_pattern(expression), _zone(body)), body)
-    if dialect == "apscheduler" and isinstance(expression, Mapping):
-        fields = {str(name): _text(value) for name, value in expression.items()}
-        return _within(Cron(fields_pattern(fields), _zone(body)), body)
-    raise ValueError(f"the cron dialect {dialect!r:.40} is not known")
+    return _within(Cron(cron_pattern(body["cron"], body["dialect"]), _zone(body)), body)
 
 
 def _every(body: Mapping[str, object], _depth: int) -> Rule:

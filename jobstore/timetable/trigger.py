@@ -7,7 +7,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from jobstore.errors import InvalidTrigger
 from jobstore.timetable.cron import Cron
-from jobstore.timetable.engines import unix_pattern
+from jobstore.timetable.dialects.unix import unix_pattern
 from jobstore.timetable.limits import TICK, Meter
 from jobstore.timetable.zones import read_zone, zone_of_stock
 
@@ -49,7 +49,7 @@ class UnixCronTrigger(BaseTrigger):  # type: ignore[misc]
             zone = read_zone(given) if isinstance(given, str) else zone_of_stock(given)
         except ValueError as fault:
             raise InvalidTrigger(f"time zone: {fault}") from fault
-        self.expression = pattern.expression
+        self.expression = str(pattern.expression)
         self.timezone = zone
         self._rule = Cron(pattern, zone)
 

@@ -113,4 +113,6 @@ def test_stock_triggers_are_stored_with_their_own_meaning() -> None:
     assert Timetable.from_document(document) == timetable
     assert document["and"][0]["dialect"] == "apscheduler"
     assert document["and"][1]["gap"] == "skip"
-    assert timetable.describe().startswith("whenever these agree: at cron fields day=last, hour=*/2, minute=0")
+    assert timetable.describe().startswith(
+        "whenever these agree: every 2 hours on the last day of every month, Europe/Berlin"
+    )
