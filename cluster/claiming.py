@@ -56,6 +56,7 @@ class ClaimPass:
     recorder: Recorder = field(init=False)
     advancer: Advancer = field(init=False)
     _quiet: dict[str, Quiet] = field(default_factory=dict)
+    _ahead: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.claims = self.store.claims(self.policy.lease)
@@ -82,11 +83,12 @@ class ClaimPass:
         return len(works)
 
     def next_due(self, nodes: Sequence[str]) -> float:
-        """Return when this node must look at the agenda again, POSIX seconds, at most one poll away."""
+        """Return when this node must look at the agenda again, POSIX seconds, as its last pass read it."""
         now = to_posix(self.store.time.now())
-        latest = now + self.policy.poll.total_seconds()
-        instants = [latest]
-        for entry in self.store.agenda.due(latest, limit=self.policy.tenants):
+        instants = [now + self.policy.poll.total_seconds()]
+        for entry in self._ahead:
+            if self._tenant(entry) is None:
+                continue  # suspended or gone: its line says "now" for ever, and must not keep this node busy
             if self._is_quiet(entry, now):
                 instants.append(self._quiet[entry.uid].until)
             elif preferred(entry.uid, nodes) != self.node:
@@ -97,13 +99,19 @@ class ClaimPass:
 
     def _turns(self, nodes: Sequence[str]) -> list[Turn]:
         now = to_posix(self.store.time.now())
+        # One read serves this pass and the wait for the next one.
+        self._ahead = self.store.agenda.due(now + self.policy.poll.total_seconds(), limit=self.policy.tenants)
         due: list[tuple[Entry, Tenant]] = []
-        for entry in self.store.agenda.due(now, limit=self.policy.tenants):
-            tenant = self.store.cache.get(entry.uid)
-            if tenant is not None and tenant.state == "active" and not self._is_quiet(entry, now):
+        for entry in self._ahead:
+            tenant = self._tenant(entry)
+            if tenant is not None and entry.next <= now and not self._is_quiet(entry, now):
                 due.append((entry, tenant))
         help_after = self.policy.help_after.total_seconds()
         return self.turns.order(due, node=self.node, nodes=nodes, now=now, help_after=help_after)
+
+    def _tenant(self, entry: Entry) -> Tenant | None:
+        tenant = self.store.cache.get(entry.uid)
+        return tenant if tenant is not None and tenant.state == "active" else None
 
     def _is_quiet(self, entry: Entry, now: float) -> bool:
         quiet = self._quiet.get(entry.uid)

@@ -23,6 +23,8 @@ from workers.sender import BrokerEpoch, Sender
 # server's clock may be some milliseconds behind the estimate.
 _BREATH: Final = 0.003
 _REFRESH: Final = 0.75
+_MEASURE_EVERY: Final = 3
+_TEND: Final = timedelta(seconds=2)
 
 
 @dataclass(slots=True)
@@ -90,7 +92,8 @@ class Node:
 
     def heartbeat(self) -> float:
         """Show a sign of life and measure MongoDB's clock."""
-        self.store.time.measure()
+        if self._counter % _MEASURE_EVERY == 0:
+            self.store.time.measure()
         offset = self.store.time.offset
         self._clock_ok = abs(offset) <= self.policy.clock_limit.total_seconds()
         if not self._clock_ok:
@@ -133,7 +136,7 @@ class Node:
     def tend(self) -> float:
         """Look after a few tenants."""
         self.tending.run_once(self.nodes)
-        return self._jittered(timedelta(seconds=1))
+        return self._jittered(_TEND)
 
     def watch(self) -> float:
         """Follow the agenda's change stream until it breaks or the node stops."""

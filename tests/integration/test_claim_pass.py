@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from cluster.turns import preferred
 from jobstore.clock import to_posix
 from jobstore.events import FiringClosed, JobQuarantined, WriteRefused
 from jobstore.runs import Outcome
@@ -299,3 +300,23 @@ def test_many_jobs_are_claimed_with_a_handful_of_commands(cluster: ManualCluster
         cluster.job(acme, f"job-{number}", {"every": "1h", "start": START.isoformat()})
     assert cluster.claim() == 100
     assert len(cluster.deliver()) == 100
+
+
+def test_a_suspended_tenant_keeps_no_node_busy(cluster: ManualCluster):
+    acme = cluster.tenant("acme", state="suspended")
+    cluster.job(acme, "tick", {"every": "10s", "start": START.isoformat()})
+    assert cluster.claim() == 0
+    waits = cluster.node().claiming.next_due(("node-a",)) - to_posix(cluster.clock.now())
+    assert waits == cluster.policy.poll.total_seconds()
+
+
+def test_another_nodes_tenant_is_left_to_it_until_it_is_late(cluster: ManualCluster):
+    acme = cluster.tenant("acme")
+    cluster.job(acme, "tick", {"every": "1h", "start": START.isoformat()})
+    both = ("node-a", "node-b")
+    mine = preferred(acme.uid, both)
+    other = next(name for name in both if name != mine)
+    assert cluster.claim(other, both) == 0
+    assert cluster.node(other).claiming.next_due(both) > to_posix(cluster.clock.now()) + 0.5
+    cluster.advance(2.1)
+    assert cluster.claim(other, both) == 1
