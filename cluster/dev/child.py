@@ -57,11 +57,13 @@ class View:
 class Child:
     """A supervised process; every method may be called from any thread."""
 
-    def __init__(self, spec: Spec, logbook: LogBook, clock: Clock) -> None:
-        """Describe it; ``start`` starts it."""
+    def __init__(
+        self, spec: Spec, logbook: LogBook, clock: Clock, on_ready: Callable[[str], None] | None = None
+    ) -> None:
+        """Describe it; ``start`` starts it, ``on_ready`` is told its name when it serves, from any thread."""
         self.spec = spec
         self.settled = threading.Event()
-        self._logbook, self._clock = logbook, clock
+        self._logbook, self._clock, self._on_ready = logbook, clock, on_ready
         self._starting = threading.Lock()
         self._process: Process | None = None
         self._reader: threading.Thread | None = None
@@ -168,6 +170,8 @@ class Child:
         if not self._ready and self.spec.ready is not None and self.spec.ready(line):
             self._ready = True
             settled.set()
+            if self._on_ready is not None:
+                self._on_ready(self.spec.name)
 
     def _finish_reading(self) -> None:
         if self._reader is not None and self._reader is not threading.current_thread():

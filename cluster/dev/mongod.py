@@ -146,3 +146,9 @@ class EmbeddedMongo:
         words = [word for pair in options.items() for word in pair]
         parameters = [word for pair in self._parameters.items() for word in ("--setParameter", "=".join(pair))]
         return [str(program), "--quiet", "--nounixsocket", *words, *parameters]
+
+
+def mongo_url(members: int, port: int) -> str:
+    """Return the connection string of a replica set on ``port`` and the ones that follow it."""
+    addresses = ",".join(f"{LOOPBACK}:{port + number}" for number in range(members))
+    return f"mongodb://{addresses}/?replicaSet={_SET}"

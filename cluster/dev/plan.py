@@ -16,6 +16,10 @@ _READY = re.compile(r"(?<!not )\bready\b", re.IGNORECASE)
 _WORKER_STOP_S = 20.0
 _MOST = len(string.ascii_lowercase)
 
+# The stages in which processes are stopped, the higher first.
+NODES = 2
+WORKERS = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPlan:
@@ -31,7 +35,7 @@ class StackPlan:
         database: The control database.
         pool: The pool that the workers serve.
         app: The user's Celery application as ``package.module:name``.
-        manifests: Files that are applied once the servers run: tenants and jobs of a demonstration.
+        app_directory: Where it is imported from; None: the current directory.
         command: What starts our own command line; replaced in tests.
     """
 
@@ -44,7 +48,7 @@ class StackPlan:
     database: str = "horarium"
     pool: str = "default"
     app: str | None = None
-    manifests: tuple[Path, ...] = ()
+    app_directory: Path | None = None
     command: tuple[str, ...] = _COMMAND
 
     def __post_init__(self) -> None:
@@ -55,7 +59,8 @@ class StackPlan:
             faults.append(f"workers must be 0 to {_MOST}, not {self.workers}")
         if self.mongo_members not in {1, 3}:
             faults.append(f"mongo_members must be 1 or 3, not {self.mongo_members}")
-        faults += [f"there is no file {path}" for path in self.manifests if not path.is_file()]
+        if self.app_directory is not None and not self.app_directory.is_dir():
+            faults.append(f"there is no directory {self.app_directory}")
         if faults:
             raise InvalidInput(*faults)
 
@@ -73,38 +78,28 @@ class StackPlan:
     def specs(self, environment: Mapping[str, str]) -> list[Spec]:
         """Return the processes to supervise: nodes are stopped first, then workers, which may end what they run."""
         nodes = [
-            self._spec(f"node-{letter}", ("node", "--name", f"node-{letter}"), environment, stage=2)
+            Spec(
+                name=f"node-{letter}",
+                argv=(*self.command, "node", "--name", f"node-{letter}"),
+                env=environment,
+                ready=says_ready,
+                stage=NODES,
+            )
             for letter in string.ascii_lowercase[: self.nodes]
         ]
         workers = [
-            self._spec(f"worker-{number}", ("worker", "--pool", self.pool), environment, stage=1)
+            Spec(
+                name=f"worker-{number}",
+                argv=(*self.command, "worker", "--pool", self.pool, "--name", f"worker-{number}"),
+                env=environment,
+                ready=says_ready,
+                stage=WORKERS,
+                stop_within=_WORKER_STOP_S,
+                cwd=self.app_directory,
+            )
             for number in range(1, self.workers + 1)
         ]
         return nodes + workers
-
-    def tasks(self, environment: Mapping[str, str]) -> list[Spec]:
-        """Return what is to run once: one ``apply`` for each manifest."""
-        return [
-            Spec(
-                name=f"apply-{number}",
-                argv=(*self.command, "apply", "-f", str(path.absolute())),
-                env=environment,
-                once=True,
-                stage=3,
-            )
-            for number, path in enumerate(self.manifests, start=1)
-        ]
-
-    def _spec(self, name: str, words: tuple[str, ...], environment: Mapping[str, str], stage: int) -> Spec:
-        stop_within = _WORKER_STOP_S if words[0] == "worker" else 10.0
-        return Spec(
-            name=name,
-            argv=(*self.command, *words),
-            env=environment,
-            ready=says_ready,
-            stage=stage,
-            stop_within=stop_within,
-        )
 
 
 def says_ready(line: str) -> bool:

@@ -1,6 +1,6 @@
 """Several processes under one roof: started together, seen, killed one by one, and all gone at the end."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cluster.dev.child import Child, Spec, View
 from cluster.dev.logbook import LogBook
@@ -11,10 +11,10 @@ from jobstore.errors import ConfigurationError, NotFound
 class Supervisor:
     """Looks after processes by name.  It restarts nothing by itself: in a demonstration a death is to be seen."""
 
-    def __init__(self, logbook: LogBook, clock: Clock) -> None:
-        """Write what the processes say into ``logbook``."""
+    def __init__(self, logbook: LogBook, clock: Clock, on_ready: Callable[[str], None] | None = None) -> None:
+        """Write what the processes say into ``logbook``; ``on_ready`` is told of each that serves, from any thread."""
         self.logbook = logbook
-        self._clock = clock
+        self._clock, self._on_ready = clock, on_ready
         self._children: dict[str, Child] = {}
 
     def start(self, specs: Iterable[Spec], within: float = 60.0) -> None:
@@ -24,14 +24,22 @@ class Supervisor:
             ConfigurationError: One of them ended, or was not ready within ``within`` seconds; its last words are
                 quoted.  The others are left running for the caller to stop.
         """
-        children = [Child(spec, self.logbook, self._clock) for spec in specs]
+        self.await_ready(self.launch(specs), within)
+
+    def launch(self, specs: Iterable[Spec]) -> list[str]:
+        """Start processes at the same time and return their names (raises ConfigurationError)."""
+        children = [Child(spec, self.logbook, self._clock, self._on_ready) for spec in specs]
         for child in children:
             if child.spec.name in self._children:
                 raise ConfigurationError(f"there is a process {child.spec.name} already")
         for child in children:
             self._children[child.spec.name] = child
             child.start()
-        self._await(children, within)
+        return [child.spec.name for child in children]
+
+    def await_ready(self, names: Iterable[str], within: float = 60.0) -> None:
+        """Wait until every one of ``names`` is ready (raises as ``start``)."""
+        self._await([self._child(name) for name in names], within)
 
     def restart(self, name: str, within: float = 60.0) -> None:
         """Start a process again, ending it in order first if it runs, and wait until it is ready.
@@ -76,16 +84,20 @@ class Supervisor:
 
         Another thread may call ``kill_all`` meanwhile to make it quick.
         """
+        stages = sorted({child.spec.stage for child in self._children.values()}, reverse=True)
+        return [name for stage in stages for name in self.stop_stage(stage)]
+
+    def stop_stage(self, stage: int) -> list[str]:
+        """End the processes of one stage, at once; return the names that had to be killed."""
+        children = [child for child in self._children.values() if child.spec.stage == stage]
+        for child in children:
+            child.ask_to_stop()
+        begun = self._clock.monotonic()
         killed = []
-        for stage in sorted({child.spec.stage for child in self._children.values()}, reverse=True):
-            children = [child for child in self._children.values() if child.spec.stage == stage]
-            for child in children:
-                child.ask_to_stop()
-            begun = self._clock.monotonic()
-            for child in children:
-                left = max(0.0, child.spec.stop_within - (self._clock.monotonic() - begun))
-                if not child.await_exit(left):
-                    killed.append(child.spec.name)
+        for child in children:
+            left = max(0.0, child.spec.stop_within - (self._clock.monotonic() - begun))
+            if not child.await_exit(left):
+                killed.append(child.spec.name)
         return killed
 
     def kill_all(self) -> None:

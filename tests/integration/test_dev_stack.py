@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import pymongo
 import pytest
 import redis
 
+from cluster.dev import stack as stack_module
 from cluster.dev.plan import StackPlan, says_ready
-from cluster.dev.stack import DevStack, Step
-from jobstore.errors import ConfigurationError, InvalidInput
+from cluster.dev.stack import DevStack, Step, Stopped
+from jobstore.errors import ConfigurationError, HorariumError, InvalidInput
 from tests.support.processes import is_running, listens_on
 from tests.support.waiting import eventually
 
@@ -51,34 +54,41 @@ def seen(stack: DevStack) -> list[dict[str, Any]]:
 def test_a_stack_starts_servers_nodes_workers_and_the_demonstration_and_leaves_nothing(
     tmp_path: Path, temporary: Path
 ) -> None:
-    manifest = tmp_path / "demo.yaml"
-    manifest.write_text("tenants: []\n")
     steps: list[Step] = []
-    whole = plan(nodes=2, workers=1, app="proj.celery:app", manifests=(manifest,))
-    with DevStack(whole, os.environ, on_step=steps.append) as stack:
+    stack = DevStack(plan(nodes=2, workers=1, app="proj.celery:app"), os.environ, on_step=steps.append)
+    try:
+        stack.start(prepare_seen)
         pids = pids_of(stack)
         assert len(pids) == 5
         assert {view.name: view.state for view in stack.supervisor.views()} == {
             "node-a": "ready",
             "node-b": "ready",
             "worker-1": "ready",
-            "apply-1": "ended",
         }
         found = seen(stack)
         assert sorted(" ".join(each["words"]) for each in found) == [
-            f"apply -f {manifest}",
             "node --name node-a",
             "node --name node-b",
-            "worker --pool default",
+            "prepared",
+            "worker --pool default --name worker-1",
         ]
         assert {each["app"] for each in found} == {"proj.celery:app"}
         with redis.Redis.from_url(stack.environment["HORARIUM_BROKER_URL"]) as broker:
-            assert broker.llen("seen") == 4
-        assert {step.name for step in steps[:2]} == {"mongod", "valkey"}
-        assert [step.name for step in steps[2:]] == ["node-a", "node-b", "worker-1", "apply-1"]
+            assert broker.llen("seen") == 3
+        names = [step.name for step in steps]
+        assert names[:2] == ["valkey", "mongod"]
+        assert sorted(names[2:]) == ["demo", "node-a", "node-b", "worker-1"]
+    finally:
         assert stack.stop() == []
     assert not [pid for pid in pids if is_running(pid)]
     assert list(temporary.iterdir()) == []
+
+
+def prepare_seen(environment: Mapping[str, str]) -> None:
+    with pymongo.MongoClient(environment["HORARIUM_MONGODB_URL"], w="majority") as client:
+        client[environment["HORARIUM_DATABASE"]].seen.insert_one(
+            {"words": ["prepared"], "app": environment["HORARIUM_APP"]}
+        )
 
 
 def test_a_node_is_killed_and_restarted_by_name_while_the_rest_runs_on() -> None:
@@ -130,20 +140,53 @@ def test_ports_in_use_do_not_stop_a_second_stack() -> None:
         assert len(seen(first)) == len(seen(other)) == 1
 
 
-@pytest.mark.parametrize("what", ["a manifest", "a command"])
-def test_a_stack_that_does_not_start_says_why_and_leaves_nothing(what: str, tmp_path: Path, temporary: Path) -> None:
-    manifest = tmp_path / "refused"
-    manifest.write_text("")
-    broken = {
-        "a manifest": plan(manifests=(manifest,)),
-        "a command": plan(command=(sys.executable, "-c", "raise SystemExit('no such command')")),
-    }[what]
-    stack = DevStack(broken, os.environ)
-    expected = {"a manifest": "(?s)apply-1 ended with code 1.*the manifest is refused", "a command": "no such command"}
-    with pytest.raises(ConfigurationError, match=expected[what]), stack:
-        pytest.fail("it started")
-    assert not [pid for pid in pids_of(stack) if is_running(pid)]
+def refuse(_: Mapping[str, str]) -> None:
+    raise InvalidInput("the manifest is refused")
+
+
+@pytest.mark.parametrize("what", ["a preparation", "a command"])
+def test_a_stack_that_does_not_start_says_why_and_leaves_nothing(what: str, temporary: Path) -> None:
+    ends = (sys.executable, "-c", "raise SystemExit('no such command')")
+    stack = DevStack(plan(command=ends) if what == "a command" else plan(), os.environ)
+    expected = {"a preparation": "the manifest is refused", "a command": "(?s)ended with code 1.*no such command"}
+    with pytest.raises(HorariumError, match=expected[what]):
+        stack.start(refuse if what == "a preparation" else None)
+    pids = pids_of(stack)
+    stack.stop()
+    assert not [pid for pid in pids if is_running(pid)]
     assert list(temporary.iterdir()) == []
+
+
+def test_a_start_that_is_given_up_ends_soon_and_leaves_nothing(temporary: Path) -> None:
+    stack: DevStack
+    given_up = []
+
+    def give_up(step: Step) -> None:
+        if step.name == "mongod":
+            stack.abort()
+
+    stack = DevStack(plan(), os.environ, on_step=give_up)
+    with pytest.raises(Stopped):
+        stack.start(lambda _: given_up.append("prepared"))
+    assert given_up == []
+    stack.stop()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_port_that_another_program_took_first_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        offered = [taken]
+        really = stack_module._mongo_port
+        monkeypatch.setattr(
+            stack_module, "_mongo_port", lambda members, liked: offered.pop() if offered else really(members, liked)
+        )
+        with DevStack(plan(), os.environ) as stack:
+            assert stack.mongo is not None
+            assert stack.mongo.members[0].port != taken
+            assert len(seen(stack)) == 3
 
 
 def test_everything_dies_with_a_stack_that_is_killed(temporary: Path) -> None:
@@ -195,7 +238,7 @@ with DevStack(StackPlan(command={STAND_IN!r}), os.environ, on_step=lambda step: 
 
 def test_a_plan_lists_everything_that_is_wrong_with_it(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as refused:
-        StackPlan(nodes=0, workers=27, mongo_members=2, manifests=(tmp_path / "none.yaml",))
+        StackPlan(nodes=0, workers=27, mongo_members=2, app_directory=tmp_path / "none")
     assert len(refused.value.faults) == 4
 
 
