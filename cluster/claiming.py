@@ -71,7 +71,9 @@ class ClaimPass:
         turns = [turn for turn in self._turns(nodes) if turn.budget > 0]
         # The trust counts from before the claim: a slow answer must not stretch it.
         trusted_until = trust_ends(clock.monotonic(), self.policy)
-        takes = self.crew.map(self._take, turns)
+        looks = self.claims.look_all([(turn.tenant.place, turn.budget) for turn in turns])
+        takes = [Take(turn, outlook) for turn, outlook in zip(turns, looks, strict=True)]
+        self.crew.map(self._claim, [take for take in takes if take.outlook.due])
         works = [work for take in takes for work in take.works]
         self.recorder.run(works, trusted_until=trusted_until)
         released = self.advancer.run(works, trusted_until=trusted_until)
@@ -117,20 +119,19 @@ class ClaimPass:
         quiet = self._quiet.get(entry.uid)
         return quiet is not None and quiet.seq == entry.seq and now < quiet.until
 
-    def _take(self, turn: Turn) -> Take:
-        """Look at one tenant and claim what is due."""
-        place = turn.tenant.place
-        take = Take(turn, self.claims.look(place, budget=turn.budget))
-        if take.outlook.due and self.store.cache.trusted():
-            documents = self.claims.claim(place, take.outlook.due, owner=self.node)
-            self.turns.pay(turn.entry.uid, len(documents))
-            for document in documents:
-                job = readable(document, place)
-                if isinstance(job, str):
-                    self._quarantine(turn.tenant, document, job)
-                else:
-                    take.works.append(begin_work(turn.tenant, document, job))
-        return take
+    def _claim(self, take: Take) -> None:
+        """Claim what one tenant's look has found to be due."""
+        tenant = take.turn.tenant
+        if not self.store.cache.trusted():
+            return
+        documents = self.claims.claim(tenant.place, take.outlook.due, owner=self.node)
+        self.turns.pay(tenant.uid, len(documents))
+        for document in documents:
+            job = readable(document, tenant.place)
+            if isinstance(job, str):
+                self._quarantine(tenant, document, job)
+            else:
+                take.works.append(begin_work(tenant, document, job))
 
     def _quarantine(self, tenant: Tenant, document: Mapping[str, Any], reason: str) -> None:
         if self.store.jobs(tenant.place).quarantine(dict(document), f"unreadable: {reason}"):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from cluster.claiming import Take
 from cluster.turns import preferred
 from jobstore.clock import to_posix
 from jobstore.events import FiringClosed, JobQuarantined, WriteRefused
@@ -193,8 +194,11 @@ def test_a_node_that_wakes_after_its_lease_changes_nothing(cluster: ManualCluste
     acme = cluster.tenant("acme")
     cluster.job(acme, "tick", {"every": "100s", "start": START.isoformat()})
     late = cluster.node("node-a").claiming
-    works = [work for turn in late._turns(("node-a",)) for work in late._take(turn).works]
-    assert len(works) == 1
+    (turn,) = late._turns(("node-a",))
+    take = Take(turn, late.claims.look(acme.place, budget=10))
+    late._claim(take)
+    (work,) = works = take.works
+    assert work.job.id == "tick"
     cluster.advance(11)
     assert cluster.claim("node-b", nodes=("node-b",)) == 1
     assert len(cluster.deliver()) == 1
