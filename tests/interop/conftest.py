@@ -1,6 +1,7 @@
 """APScheduler's own sources, an older APScheduler, and schedulers whose loop and executor a test turns by hand."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -30,6 +31,7 @@ def upstream_sources() -> Path:
         with tarfile.open(next(loading.glob("*.tar.gz"))) as archive:
             archive.extractall(loading, filter="data")
         _move(loading / release, unpacked)
+        shutil.rmtree(loading)
     return unpacked
 
 
