@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import Final, TypeVar
 
 from cluster.node import Node
-from cluster.policy import NodePolicy
+from cluster.observing import Port, observe
+from cluster.settings import NodeSettings
 from jobstore.errors import BrokerUnavailable, StoreUnavailable
 from jobstore.events import Event
 from jobstore.runtime import Runtime
@@ -21,59 +22,59 @@ _LOG: Final = logging.getLogger("horarium.node")
 _RETRY_EVERY: Final = 1.0
 
 
-def run_node(
-    *,
-    mongodb_url: str,
-    database: str,
-    broker_url: str,
-    name: str,
-    policy: NodePolicy,
-    runtime: Runtime,
-    start_within: timedelta,
-    stop_within: timedelta,
-) -> int:
+def run_node(settings: NodeSettings, runtime: Runtime) -> int:
     """Run a scheduler node until SIGTERM or SIGINT; return the exit code.
 
     Raises:
-        StoreUnavailable: MongoDB did not answer within ``start_within``.
+        StoreUnavailable: MongoDB did not answer within ``settings.start_within``.
         BrokerUnavailable: The broker did not.
-        ConfigurationError: A URL or the deployment cannot be used.
+        ConfigurationError: A URL, a port or the deployment cannot be used.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     runtime.events.listen(log_event)
-    store = open_store(mongodb_url, control=database, runtime=runtime, name=f"horarium-node {name}")
-    key = patiently(store.message_key, runtime, stop, start_within)
-    sender = open_sender(broker_url, key)
-    broker = open_broker_epoch(broker_url, runtime.ids)
-    patiently(broker.check, runtime, stop, start_within)
-    about = {
+    within, name = timedelta(seconds=settings.start_within), settings.name
+    store = open_store(settings.mongodb_url, control=settings.database, runtime=runtime, name=f"horarium-node {name}")
+    key = patiently(store.message_key, runtime, stop, within)
+    sender = open_sender(settings.broker_url, key, runtime.ids)
+    broker = open_broker_epoch(settings.broker_url, runtime.ids)
+    node = Node(
+        store=store,
+        sender=sender,
+        broker=broker,
+        policy=settings.policy(),
+        name=name,
+        boot=runtime.ids.token(),
+        about=about(),
+    )
+    observed = observe(node, Port(host=settings.http_host, port=settings.http_port, tenants=settings.metrics_tenants))
+    # A node that starts where the broker is away would claim what it cannot hand over; it says so instead.
+    node.sweep.broker_lost = patiently(broker.check, runtime, stop, within)
+    patiently(node.start, runtime, stop, within)
+    _LOG.info("node %s is ready", name)
+    stop.wait()
+    _LOG.info("node %s is stopping", name)
+    observed.pulse.leave()
+    try:
+        node.stop(timedelta(seconds=settings.stop_within))
+    except StoreUnavailable:
+        _LOG.warning("node %s could not say goodbye: MongoDB does not answer", name)
+    observed.close()
+    sender.close()
+    broker.close()
+    store.close()
+    return 0
+
+
+def about() -> dict[str, str]:
+    """Return what a node tells about itself in its heartbeat."""
+    return {
         "version": version("horarium"),
         "host": platform.node(),
         "python": platform.python_version(),
         "tzdata": version("tzdata"),
     }
-    node = Node(
-        store=store,
-        sender=sender,
-        broker=broker,
-        policy=policy,
-        name=name,
-        boot=runtime.ids.token(),
-        about=about,
-    )
-    patiently(node.start, runtime, stop, start_within)
-    _LOG.info("node %s is ready", name)
-    stop.wait()
-    _LOG.info("node %s is stopping", name)
-    try:
-        node.stop(stop_within)
-    except StoreUnavailable:
-        _LOG.warning("node %s could not say goodbye: MongoDB does not answer", name)
-    sender.close()
-    store.close()
-    return 0
 
 
 _T = TypeVar("_T")

@@ -34,6 +34,8 @@ class Sweep:
     nodes: Watch = field(init=False)
     absent: Absence = field(init=False)
     living: list[str] = field(init=False)
+    # The broker held no epoch when this node started: what others had put there is gone.
+    broker_lost: bool = False
     _unlisted: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,9 +73,11 @@ class Sweep:
 
     def _broker_lost(self, now: datetime) -> None:
         try:
-            if not self.broker.check():
-                return
+            lost = self.broker.check() or self.broker_lost
         except BrokerUnavailable:
+            return
+        self.broker_lost = False
+        if not lost:
             return
         for where in self.store.cache.ledgers():
             count = self.store.ledger(where).hasten({}, at=now)
