@@ -1,9 +1,18 @@
 """Composition root of the ``horarium`` command."""
 
+import sys
+
 
 def main() -> None:
     """Run the command line."""
-    raise SystemExit("horarium: the command line is being built")
+    try:
+        from cluster.cli.main import run
+    except ImportError as error:
+        # `cluster`, `jobstore` and `workers` are common names: another package may stand in the way.
+        sys.exit(
+            f"horarium: it cannot be started, because {error}; is it installed, and is no other package in its way?"
+        )
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ def job_view(tenant: Tenant, job: Job, *, now: datetime, reason: str | None, las
         pool=spec.pool,
         description=spec.description,
         catch_up=spec.catch_up,
+        catch_up_limit=spec.catch_up_limit,
         overlap=spec.overlap,
         max_instances=spec.max_instances,
         misfire_grace_s=spec.misfire_grace_s,

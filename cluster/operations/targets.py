@@ -17,7 +17,7 @@ def check_target(store: Store, target: Target, pool: str) -> list[str]:
     Raises:
         InvalidInput: Workers of the pool told what they can run, and none can run this.
     """
-    told = [member.details for member in store.workers.all() if member.details.get("pool") == pool]
+    told = [member.details for member in store.workers.all() if pool in member.details.get("pools", ())]
     known = [names for details in told if (names := names_of(details, target.kind)) is not None]
     if not known:
         return [
@@ -31,12 +31,10 @@ def check_target(store: Store, target: Target, pool: str) -> list[str]:
 def names_of(details: Mapping[str, Any], kind: str) -> Sequence[str] | None:
     """Return the names of one kind that a worker told, or None if it told nothing.
 
-    Shape of ``targets``: ``{"task": ["proj.report", ...], "function": [...]}``.
+    Shape of the details: ``{"pools": ["default"], "tasks": ["proj.report", ...], "functions": [...]}``.
     """
-    targets = details.get("targets")
-    if not isinstance(targets, Mapping):
-        return None
-    return [str(name) for name in targets.get(kind, ())]
+    names = details.get(f"{kind}s")
+    return [str(name) for name in names] if isinstance(names, list) else None
 
 
 def _refusal(target: Target, pool: str, names: Sequence[str]) -> str:

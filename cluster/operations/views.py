@@ -75,6 +75,7 @@ class JobView:
     pool: str
     description: str
     catch_up: str
+    catch_up_limit: int
     overlap: str
     max_instances: int
     misfire_grace_s: float | None
