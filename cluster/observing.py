@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from cluster.health import HealthServer, Pulse
 from cluster.loop import Loop
 from cluster.node import Node
 from cluster.telemetry import NodeMetrics, StoreMetrics
 from jobstore.demand import read_demand
+from workers.health import HealthServer, Pulse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ Labels come from closed lists, so that no tenant, job or message from outside ca
 label that names a tenant is for those that the operator lists.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
@@ -30,10 +29,10 @@ from jobstore.events import (
     WriteRefused,
 )
 from jobstore.lifecycle import FIRINGS
+from jobstore.words import label
 
 _LATENESS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_WORD: Final = re.compile(r"[a-z][a-z_]{0,39}")
 _DEMAND_FOR: Final = 5.0
 _ABOUT: Final = ("version", "python", "tzdata")
 _LEADS_TO: Final[Mapping[str, str]] = {action: state for action, (_, state) in FIRINGS.items()}
@@ -123,7 +122,7 @@ class NodeMetrics:
                 self.claims.inc(claimed)
                 self.passes.observe(seconds)
             case FiringClosed(state=state, reason=reason):
-                self.firings.labels(_outcome(state), _word(reason)).inc()
+                self.firings.labels(_outcome(state), label(reason)).inc()
             case FiringFinished(state=state, reason=reason):
                 self._finished(state, reason)
             case WriteRefused(step=step):
@@ -140,9 +139,9 @@ class NodeMetrics:
             case JobQuarantined():
                 self.quarantined.inc()
             case MemberGone(kind=kind):
-                self.gone.labels(_word(kind)).inc()
+                self.gone.labels(label(kind)).inc()
             case LoopFailed(loop=loop):
-                self.failures.labels(_word(loop)).inc()
+                self.failures.labels(label(loop)).inc()
             case ClockOff():
                 self.clock_off.inc()
             case _:
@@ -156,17 +155,17 @@ class NodeMetrics:
 
     def _finished(self, state: str, reason: str) -> None:
         if state == "pending":
-            self.retries.labels(_word(reason)).inc()
+            self.retries.labels(label(reason)).inc()
         else:
-            self.firings.labels(_outcome(state), _word(reason)).inc()
+            self.firings.labels(_outcome(state), label(reason)).inc()
 
     def _refused(self, step: str) -> None:
-        self.refused.labels(_word(step)).inc()
+        self.refused.labels(label(step)).inc()
         if step == "claim":
             self.conflicts.inc()
 
     def _repaired(self, kind: str) -> None:
-        self.repairs.labels(_word(kind)).inc()
+        self.repairs.labels(label(kind)).inc()
         if kind == "lease_expired":
             self.expired.inc()
 
@@ -222,11 +221,4 @@ class StoreMetrics(Collector):
 
 def _outcome(state: str) -> str:
     """Return the outcome of a final state, or of the action that led to it."""
-    return _word(_LEADS_TO.get(state, state))
-
-
-def _word(value: str) -> str:
-    """Return a label from a closed list as it is; anything else must not become a series of its own."""
-    if not value:
-        return "none"
-    return value if _WORD.fullmatch(value) else "other"
+    return label(_LEADS_TO.get(state, state))

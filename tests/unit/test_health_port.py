@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from cluster.health import HealthServer, Pulse
 from cluster.loop import Loop
 from jobstore.errors import ConfigurationError, StoreUnavailable
 from jobstore.runtime import Runtime
 from tests.support.clocks import FakeClock
 from tests.support.ids import CountingIds
+from workers.health import HealthServer, Pulse
 
 
 class Rig:

@@ -1,7 +1,7 @@
 """The local HTTP port of a process: ``/healthz``, ``/readyz`` and ``/metrics``.
 
-Alive means that the claim loop still turns, whatever MongoDB and the broker say: an outage must not restart every
-process at once.  Ready means that its last good round is recent.  Neither goes through the broker.
+Alive means that the process's main loop still turns, whatever MongoDB and the broker say: an outage must not restart
+every process at once.  Ready means that it does its work.  Neither goes through the broker.
 """
 
 import socket
@@ -105,7 +105,7 @@ class HealthServer:
         except OSError as error:
             raise ConfigurationError(
                 f"the health port {host}:{port} cannot be opened ({error.strerror or error}): "
-                "set HORARIUM_HTTP_PORT to a free port, or to 0 for none"
+                "set HORARIUM_HTTP_PORT to a free one, or to 0 for any"
             ) from error
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="health", daemon=True
@@ -125,6 +125,10 @@ class HealthServer:
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
+
+    def let_go(self) -> None:
+        """Close a forked child's copy of the socket: it would hold the port after its parent is gone."""
+        self._server.socket.close()
 
 
 class _Server(ThreadingHTTPServer):
