@@ -89,7 +89,7 @@ def test_metrics_are_served_and_head_has_no_body(rig: Rig):
 
 
 def test_a_port_that_is_taken_is_refused_in_words(rig: Rig):
-    with pytest.raises(ConfigurationError, match="set HORARIUM_HTTP_PORT to a free port"):
+    with pytest.raises(ConfigurationError, match="set HORARIUM_HTTP_PORT to a free one"):
         HealthServer(
             "127.0.0.1", rig.server.port, alive=rig.pulse.alive, ready=rig.pulse.ready, registry=CollectorRegistry()
         )
