@@ -42,7 +42,8 @@ _LENGTHS: Final = {"grace": "misfire_grace_s", "time_limit": "time_limit_s"}
 def definition_options(function: _F) -> _F:
     """Add the options of ``horarium job put``."""
     for flag, name, rest in reversed(_OPTIONS):
-        function = click.option(flag, name, **rest)(function)
+        flags = (flag, "--timezone") if flag == "--tz" else (flag, "--file") if flag == "-f" else (flag,)
+        function = click.option(*flags, name, **rest)(function)
     return function
 
 

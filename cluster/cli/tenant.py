@@ -12,7 +12,7 @@ def command() -> None:
 
 @command.command("create")
 @click.argument("tenant")
-@click.option("--tz", "zone", default="UTC", show_default=True, help="Time zone of jobs that name none.")
+@click.option("--tz", "--timezone", "zone", default="UTC", show_default=True, help="Time zone of jobs that name none.")
 @click.option("--pool", default="default", show_default=True, help="Worker pool of jobs that name none.")
 @click.option("--weight", type=int, default=1, show_default=True, help="Share where several tenants have work.")
 @click.option("--place-database", metavar="NAME", help="Database of its collections; by default the control database.")
