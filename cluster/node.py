@@ -24,7 +24,6 @@ from workers.sender import BrokerEpoch, Sender
 _BREATH: Final = 0.003
 _REFRESH: Final = 0.75
 _MEASURE_EVERY: Final = 3
-_TEND: Final = timedelta(seconds=2)
 
 
 @dataclass(slots=True)
@@ -136,7 +135,7 @@ class Node:
     def tend(self) -> float:
         """Look after a few tenants."""
         self.tending.run_once(self.nodes)
-        return self._jittered(_TEND)
+        return self._jittered(self.tending.every)
 
     def watch(self) -> float:
         """Follow the agenda's change stream until it breaks or the node stops."""

@@ -6,6 +6,7 @@ between a job write and its second bump can leave it late.  This is the floor un
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from cluster.policy import NodePolicy
@@ -18,6 +19,8 @@ from jobstore.store import Store
 from jobstore.tenant import Tenant
 
 _BATCH: Final = 100
+_NEVER: Final = float("-inf")
+_ROUND: Final = timedelta(seconds=2)
 
 
 @dataclass(slots=True)
@@ -34,16 +37,31 @@ class Tending:
         self.claims = self.store.claims(self.policy.lease)
 
     def run_once(self, nodes: Sequence[str], *, most: int = 1) -> int:
-        """Tend the ``most`` tenants that have waited longest; return how many were tended."""
+        """Tend the ``most`` tenants that have waited longest, and every adopted one; return how many were tended.
+
+        A stock scheduler that edits an adopted collection bumps no agenda: those are looked at every poll.
+        """
         now = self.store.runtime.clock.monotonic()
         mine = [tenant for tenant in self.store.cache.active() if preferred(tenant.uid, nodes) == self.node]
-        oldest = sorted(mine, key=lambda tenant: self._last.get(tenant.uid, float("-inf")))[:most]
-        every = self.policy.tend_every.total_seconds()
-        tended = [tenant for tenant in oldest if now - self._last.get(tenant.uid, float("-inf")) >= every]
+        oldest = sorted(mine, key=lambda tenant: self._last.get(tenant.uid, _NEVER))
+        adopted = [tenant for tenant in oldest if tenant.place.codec == "pickled"]
+        others = [tenant for tenant in oldest if tenant.place.codec != "pickled"][:most]
+        tended = [
+            tenant
+            for group, every in ((adopted, self.policy.poll), (others, self.policy.tend_every))
+            for tenant in group
+            if now - self._last.get(tenant.uid, _NEVER) >= every.total_seconds()
+        ]
         for tenant in tended:
             self._tend(tenant)
             self._last[tenant.uid] = now
         return len(tended)
+
+    @property
+    def every(self) -> timedelta:
+        """Return the time between two rounds."""
+        adopted = any(tenant.place.codec == "pickled" for tenant in self.store.cache.active())
+        return self.policy.poll if adopted else _ROUND
 
     def _tend(self, tenant: Tenant) -> None:
         self._resting(tenant)

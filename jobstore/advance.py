@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bson.binary import Binary
 from pymongo import UpdateOne
 
+from jobstore.adopted import moved_on
 from jobstore.connection import Document, Documents, stored
 from jobstore.documents import LEASE
 from jobstore.ids import IdSource
@@ -65,6 +67,11 @@ def _update(place: Place, advance: Advance, nonce: str) -> UpdateOne:
         change["buffered"] = advance.buffered
     elif job.buffered is not None:
         gone["buffered"] = ""
+    same: Document = {}
+    if job.pickled is not None:
+        change |= moved_on(job.pickled, advance.nominal)
+        # Stock edits without a revision: what it changed shows in the pickle.
+        same = {"job_state": Binary(job.pickled), "next_run_time": job.next_run_time}
     if advance.nominal is None:
         change["state"] = job_after("complete")
     if advance.settled:
@@ -80,7 +87,8 @@ def _update(place: Place, advance: Advance, nonce: str) -> UpdateOne:
             # Admission is decided from these two: release may have admitted a waiting firing since the claim.
             "slots": list(job.slots),
             "fence": job.fence,
-        },
+        }
+        | same,
         {"$set": change, "$unset": gone},
     )
 

@@ -103,7 +103,7 @@ class Claims:
         """Take those of ``keys`` that are still due and free; return their documents as claimed."""
         nonce = self._runtime.ids.token()
         jobs = self._collections.jobs(place)
-        change = self._change(owner, nonce)
+        change = self._change(place, owner, nonce)
         if len(keys) == 1:
             found = jobs.find_one_and_update(
                 self._free({"_id": keys[0]}, place), change, return_document=ReturnDocument.AFTER
@@ -135,24 +135,39 @@ class Claims:
             }
         )
 
-    def _change(self, owner: str, nonce: str) -> list[Document]:
+    def _change(self, place: Place, owner: str, nonce: str) -> list[Document]:
         milliseconds = round(self._lease.total_seconds() * 1000)
         until = {"$dateAdd": {"startDate": self._time.expression, "unit": "millisecond", "amount": milliseconds}}
-        return [
-            {
-                "$set": {
-                    "lease_until": until,
-                    "owner": {"$literal": owner},
-                    "claim_nonce": {"$literal": nonce},
-                    "claim_token": {"$add": [{"$ifNull": ["$claim_token", {"$literal": 0}]}, 1]},
-                    "claimed_at": self._time.expression,
-                    "nominal": {"$ifNull": ["$nominal", "$next_run_time"]},
-                    # Claimed jobs leave the head of the index, so that looking again costs what is due, not what
-                    # is claimed.
-                    "next_run_time": _posix(until),
-                }
-            }
-        ]
+        claimed = {
+            "lease_until": until,
+            "owner": {"$literal": owner},
+            "claim_nonce": {"$literal": nonce},
+            "claim_token": {"$add": [{"$ifNull": ["$claim_token", {"$literal": 0}]}, 1]},
+            "claimed_at": self._time.expression,
+        }
+        return [{"$set": claimed | (of_stock(nonce) if place.codec == "pickled" else _of_ours(until))}]
+
+
+def _of_ours(until: Document) -> Document:
+    return {
+        "nominal": {"$ifNull": ["$nominal", "$next_run_time"]},
+        # Claimed jobs leave the head of the index, so that looking again costs what is due, not what is claimed.
+        "next_run_time": _posix(until),
+    }
+
+
+def of_stock(nonce: str) -> Document:
+    """Complete a document of stock, which lacks our fields; its run time stays, because its pickle says the same.
+
+    Stock may have set the run time since our last claim, so the nominal follows it.
+    """
+    return {
+        "nominal": "$next_run_time",
+        "incarnation": {"$ifNull": ["$incarnation", {"$literal": nonce}]},
+        "revision": {"$ifNull": ["$revision", {"$literal": 1}]},
+        "fence": {"$ifNull": ["$fence", {"$toLong": {"$literal": 0}}]},
+        "slots": {"$ifNull": ["$slots", {"$literal": []}]},
+    }
 
 
 def _outlook(seen: Sequence[Document], now: datetime, budget: int, *, complete: bool) -> Outlook:

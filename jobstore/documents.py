@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from jobstore.adopted import read_adopted
 from jobstore.connection import Document
 from jobstore.errors import Unreadable
 from jobstore.job import Job, JobSpec, Owed
@@ -44,6 +45,8 @@ def read_job(document: Mapping[str, Any], place: Place) -> Job:
     Raises:
         Unreadable: It is of a newer version, damaged, or of another tenant; the reason is the message.
     """
+    if place.codec == "pickled":
+        return read_adopted(document, place)
     if document.get("v") != VERSION:
         raise Unreadable(f"the document is of version {document.get('v')!r}; this release reads {VERSION}")
     if document.get("tenant") != place.uid:

@@ -24,9 +24,12 @@ class _Strict(BaseModel):
 
 
 class Target(_Strict):
-    """What a firing calls: a Celery task by its name, or a function registered by a name."""
+    """What a firing calls: a Celery task by its name, a function registered by a name.
 
-    kind: Literal["task", "function"] = "task"
+    ``reference`` is APScheduler's own ``module:function``; only an adopted collection holds such jobs.
+    """
+
+    kind: Literal["task", "function", "reference"] = "task"
     name: TargetName
 
 
@@ -174,6 +177,7 @@ class Job:
     claimed_at: datetime | None
     created_at: datetime | None
     buffered: str | None = None
+    pickled: bytes | None = None
 
     def holding(self) -> tuple[str, ...]:
         """Return the ids of firings that may hold a slot or wait for one."""

@@ -11,6 +11,7 @@ from typing import Any
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from jobstore.claims import of_stock
 from jobstore.clock import from_posix, to_posix
 from jobstore.connection import Document, stored
 from jobstore.documents import LEASE, VERSION, read_job, spec_document
@@ -202,6 +203,14 @@ class Jobs:
             },
         )
         return result.matched_count == 1
+
+    @stored
+    def complete_stock(self, job: str) -> None:
+        """Give a document of stock the fields that admission compares, if it lacks them."""
+        self._jobs.update_one(
+            {"_id": self.place.key(job), "incarnation": {"$exists": False}},
+            [{"$set": of_stock(self._runtime.ids.token())}],
+        )
 
     @stored
     def resting(self, *, limit: int) -> list[Document]:

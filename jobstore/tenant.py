@@ -7,6 +7,7 @@ from typing import Final, Literal
 from jobstore.connection import Document
 from jobstore.errors import Unreadable
 
+Codec = Literal["structured", "pickled"]
 TenantState = Literal["active", "suspended", "draining", "deleted"]
 VERSION: Final = 1
 
@@ -15,6 +16,7 @@ VERSION: Final = 1
 class Place:
     """Where a tenant's documents are: no query can be made without one.
 
+    ``codec`` says how jobs are written: ``structured`` BSON, or ``pickled`` in a collection adopted from APScheduler.
     ``prefix`` is put before every job's ``_id`` where several tenants share a collection; it is empty where the
     collection is the tenant's own.
     """
@@ -24,6 +26,7 @@ class Place:
     jobs: str
     firings: str
     prefix: str = ""
+    codec: Codec = "structured"
 
     @property
     def ledger(self) -> tuple[str, str]:
@@ -79,7 +82,7 @@ def to_document(tenant: Tenant) -> Document:
     Shape::
 
         {_id: "acme", v: 1, uid: "acme-k3x9q2", state: "active", epoch: 1, revision: 1, weight: 1,
-         place: {database: "horarium", jobs: "jobs.acme-k3x9q2", firings: "firings", prefix: ""},
+         place: {database: "horarium", jobs: "jobs.acme-k3x9q2", firings: "firings", prefix: "", codec: "structured"},
          defaults: {zone: "Europe/Berlin", pool: "default"}, created_at: ISODate(...)}
     """
     place = tenant.place
@@ -96,6 +99,7 @@ def to_document(tenant: Tenant) -> Document:
             "jobs": place.jobs,
             "firings": place.firings,
             "prefix": place.prefix,
+            "codec": place.codec,
         },
         "defaults": {"zone": tenant.defaults.zone, "pool": tenant.defaults.pool},
         "created_at": tenant.created_at,
@@ -122,6 +126,7 @@ def from_document(document: Document) -> Tenant:
                 jobs=_text(place["jobs"]),
                 firings=_text(place["firings"]),
                 prefix=place["prefix"],
+                codec=_codec(place.get("codec", "structured")),
             ),
             state=document["state"],
             epoch=int(document["epoch"]),
@@ -138,3 +143,9 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"expected a text, found {value!r}")
     return value
+
+
+def _codec(value: object) -> Codec:
+    if value == "structured" or value == "pickled":
+        return value
+    raise ValueError(f"there is no codec {value!r}")
