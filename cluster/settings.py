@@ -4,11 +4,12 @@ A setting that is empty counts as not given, because compose files and charts ca
 """
 
 import platform
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
 
+from annotated_types import Ge, Gt, Le
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cluster.policy import NodePolicy
@@ -217,12 +218,30 @@ def _sentence(fault: Any) -> str:
     return f"{variable}{shown}: {message}"
 
 
-def reference(kinds: Sequence[type[_Settings]]) -> list[tuple[str, str, str]]:
-    """Return (variable, default, meaning) of every setting, in order, each once."""
-    found: dict[str, tuple[str, str, str]] = {}
-    for kind in kinds:
-        for name, field in kind.model_fields.items():
-            variable = field.alias or f"{PREFIX}{name.upper()}"
-            default = "" if field.default_factory is not None else str(field.default or "")
-            found.setdefault(variable, (variable, default, field.description or ""))
-    return list(found.values())
+def reference(kind: type[_Settings]) -> list[tuple[str, str, str, str]]:
+    """Return (variable, default, bounds, meaning) of each setting that ``kind`` has of its own."""
+    parent = next(base for base in kind.__mro__[1:] if issubclass(base, _Settings))
+    inherited = parent.model_fields
+    return [
+        (
+            field.alias or f"{PREFIX}{name.upper()}",
+            "" if field.default_factory is not None or field.default in ("", ()) else f"{field.default}",
+            _bounds(field),
+            field.description or "",
+        )
+        for name, field in kind.model_fields.items()
+        if repr(field) != repr(inherited.get(name))
+    ]
+
+
+def _bounds(field: FieldInfo) -> str:
+    low = next((f"{one.ge:g}" for one in field.metadata if isinstance(one, Ge) and isinstance(one.ge, int | float)), "")
+    above = next(
+        (f"{one.gt:g}" for one in field.metadata if isinstance(one, Gt) and isinstance(one.gt, int | float)), ""
+    )
+    high = next(
+        (f"{one.le:g}" for one in field.metadata if isinstance(one, Le) and isinstance(one.le, int | float)), ""
+    )
+    if above:
+        return f"above {above}, to {high}"
+    return f"{low} to {high}" if high else ""
