@@ -192,8 +192,14 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{- define "horarium.telemetryEnv" -}}
-{{- $env := list (dict "name" "HORARIUM_HTTP_HOST" "value" "0.0.0.0") (dict "name" "HORARIUM_HTTP_PORT" "value" (.Values.telemetryPort | int | toString)) -}}
+{{/* What nodes, workers and API are told beside their connections. */}}
+{{- define "horarium.processEnv" -}}
+{{- $env := list (dict "name" "HORARIUM_HTTP_HOST" "value" "0.0.0.0") (dict "name" "HORARIUM_HTTP_PORT" "value" (.Values.telemetryPort | int | toString)) (dict "name" "HORARIUM_LOGLEVEL" "value" .Values.logLevel) -}}
 {{- with .Values.metrics.tenants }}{{- $env = append $env (dict "name" "HORARIUM_METRICS_TENANTS" "value" (join "," .)) }}{{- end -}}
+{{- range $name, $value := .Values.settings }}{{- $env = append $env (dict "name" (printf "HORARIUM_%s" (upper $name)) "value" (toString $value)) }}{{- end -}}
 {{- toYaml $env -}}
+{{- end -}}
+
+{{- define "horarium.podName" -}}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 {{- end -}}

@@ -1,5 +1,4 @@
-{{/* The pod that applies tenants: one container for each document, one after the other, because `apply` is idempotent
-and a restricted image needs no shell then. */}}
+{{/* The pod that applies tenants. */}}
 {{- define "horarium.tenantsPod" -}}
 {{- $args := list "apply" -}}
 {{- $volumes := list -}}{{- $mounts := list -}}
@@ -32,7 +31,7 @@ and a restricted image needs no shell then. */}}
 {{- $name := printf "%s-test" (include "horarium.fullname" .) -}}
 {{- $volumes := list (dict "name" "script" "configMap" (dict "name" $name)) -}}
 {{- $mounts := list (dict "name" "script" "mountPath" "/etc/horarium/test" "readOnly" true) -}}
-{{- $args := list "/etc/horarium/test/run.py" (.Values.tests.timeoutSeconds | int | toString) (include "horarium.testedPools" . | fromJsonArray | join ",") -}}
+{{- $args := list "/etc/horarium/test/run.py" (.Values.tests.timeoutSeconds | int | toString) (include "horarium.testedPools" . | fromJsonArray | join ",") .Values.tests.task -}}
 {{- $pod := include "horarium.podTemplate" (dict "root" . "conf" .Values.tests "component" "test" "args" $args "volumes" $volumes "mounts" $mounts "probes" false "grace" 10 "restart" "Never") | fromYaml -}}
 {{- $_ := set (index $pod.spec.containers 0) "command" (list "python3") -}}
 {{- toYaml $pod -}}

@@ -24,7 +24,7 @@ at once. */}}
 {{- $body = default dict $body -}}
 {{- $named := list -}}
 {{- with $body.pool }}{{- $named = append $named . }}{{- end -}}
-{{- range $job := default list $body.jobs -}}{{- if kindIs "map" $job }}{{- with $job.pool }}{{- $named = append $named . }}{{- end }}{{- end -}}{{- end -}}
+{{- range $job := default dict $body.jobs -}}{{- with $job.pool }}{{- $named = append $named . }}{{- end -}}{{- end -}}
 {{- if not $named }}{{- $named = list "default" }}{{- end -}}
 {{- range $pool := uniq $named -}}
 {{- if not (has $pool $pools) -}}

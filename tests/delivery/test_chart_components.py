@@ -60,8 +60,11 @@ def test_a_pool_inherits_the_defaults_and_states_what_differs():
     rendered = render(CI / "production.yaml", {"workerDefaults": {"concurrency": 8}})
     default = rendered.one("Deployment", "rel-horarium-worker-default")
     reports = rendered.one("Deployment", "rel-horarium-worker-reports")
-    assert first(default)["args"] == ["worker", "--pool", "default", "--concurrency", "8"]
-    assert first(reports)["args"] == ["worker", "--pool", "reports", "--concurrency", "2"]
+    assert first(default)["args"] == [
+        "worker", "--pool", "default", "--name", "$(POD_NAME)", "--concurrency", "8", "--celery-pool", "prefork",
+    ]  # fmt: skip
+    assert first(reports)["args"][:3] == ["worker", "--pool", "reports"]
+    assert first(reports)["args"][5:7] == ["--concurrency", "2"]
     assert (default["spec"]["replicas"], reports["spec"]["replicas"]) == (4, 2)
     assert first(default)["resources"]["limits"] == {"memory": "1Gi"}
     assert first(reports)["resources"]["limits"] == {"memory": "2Gi"}
@@ -69,13 +72,22 @@ def test_a_pool_inherits_the_defaults_and_states_what_differs():
 
 
 @pytest.mark.parametrize(("drain", "given", "grace"), [(120, None, 150), (900, None, 930), (120, 500, 500)])
-def test_the_grace_period_and_the_workers_own_setting_follow_from_the_drain(drain: int, given: int | None, grace: int):
+def test_the_grace_period_follows_from_the_drain(drain: int, given: int | None, grace: int):
     pool = {"drainTimeoutSeconds": drain, "terminationGracePeriodSeconds": given}
     deployment = render(CI / "minimal.yaml", {"workerPools": {"default": pool}}).one(
         "Deployment", "rel-horarium-worker-default"
     )
     assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace
-    assert env_of(first(deployment))["HORARIUM_DRAIN_TIMEOUT_S"] == str(drain)
+
+
+def test_settings_reach_nodes_and_workers_and_a_node_stops_within_its_grace_period():
+    rendered = render(CI / "minimal.yaml", {"settings": {"lease": 20, "sweep_every": 2.5}, "logLevel": "DEBUG"})
+    for name in ("rel-horarium-node", "rel-horarium-worker-default"):
+        env = env_of(first(rendered.one("Deployment", name)))
+        assert (env["HORARIUM_LEASE"], env["HORARIUM_SWEEP_EVERY"], env["HORARIUM_LOGLEVEL"]) == ("20", "2.5", "DEBUG")
+    node = rendered.one("Deployment", "rel-horarium-node")
+    grace = node["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert int(str(env_of(first(node))["HORARIUM_STOP_WITHIN"])) == grace - 10
 
 
 def test_two_deployments_may_serve_one_pool():
