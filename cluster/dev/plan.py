@@ -70,6 +70,7 @@ class StackPlan:
             "HORARIUM_MONGODB_URL": mongodb_url,
             "HORARIUM_BROKER_URL": broker_url,
             "HORARIUM_DATABASE": self.database,
+            "HORARIUM_HTTP_PORT": "0",  # several nodes on one machine cannot have the same
         }
         if self.app is not None:
             settings["HORARIUM_APP"] = self.app

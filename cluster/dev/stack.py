@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from cluster.dev.directory import RunDirectory
@@ -65,12 +66,14 @@ class DevStack:
         self.valkey: EmbeddedValkey | None = None
         self._inherited = dict(environment)
         self._clock = clock or SystemClock()
-        self._on_step = on_step
+        self.on_step = on_step
         self._begun = self._clock.monotonic()
         self._starting: Future[None] | None = None
         self._aborted = threading.Event()
         self._preferred: int | None = _MONGO_PORT
         self.directory = RunDirectory("dev", plan.directory)
+        # Where running code may write of itself, for the summary to hold against the ledger.
+        self.notes = Path(self._inherited.get("HORARIUM_DEV_NOTES") or self.directory.path / "notes.jsonl")
         self._logbook = LogBook(self.directory.path / "logs", self._clock, on_line)
         self.supervisor = self._new_supervisor()
 
@@ -153,7 +156,13 @@ class DevStack:
     ) -> None:
         url = self.plan.mongodb_url or mongo_url(self.plan.mongo_members, port or 0)
         # Unbuffered: a line in a pipe is seen when it is written, not when a block is full.
-        self.environment = {**self._inherited, **self.plan.settings(url, broker_url), "PYTHONUNBUFFERED": "1"}
+        self.environment = {
+            "HORARIUM_EXAMPLES_OUT": str(self.directory.path / "out"),
+            **self._inherited,
+            **self.plan.settings(url, broker_url),
+            "HORARIUM_DEV_NOTES": str(self.notes),
+            "PYTHONUNBUFFERED": "1",
+        }
         names = self.supervisor.launch(self.plan.specs(self.environment))
         pool = ThreadPoolExecutor(1, thread_name_prefix="start")
         self._starting = pool.submit(self._servers_and_then, port, prepare)
@@ -206,8 +215,8 @@ class DevStack:
         self._tell(name, f"pid {self.supervisor.view(name).pid}")
 
     def _tell(self, name: str, detail: str) -> None:
-        if self._on_step is not None:
-            self._on_step(Step(name, detail, self._clock.monotonic() - self._begun))
+        if self.on_step is not None:
+            self.on_step(Step(name, detail, self._clock.monotonic() - self._begun))
 
 
 def _mongo_port(members: int, preferred: int | None) -> int:

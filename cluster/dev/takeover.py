@@ -17,11 +17,11 @@ SETTLED_AFTER: Final = timedelta(seconds=12)
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A process that was killed, or ended by itself: its name and when, by the store's clock."""
+    """A process that has ended although nobody asked it to stop: its name, when by the store's clock, and how."""
 
     name: str
     at: datetime
-    killed: bool = True
+    how: str = "killed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

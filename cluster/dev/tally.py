@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from cluster.dev.signs import worker_of
 from jobstore.clock import to_posix
 from jobstore.firing import Firing
 from jobstore.lifecycle import FINAL
@@ -18,7 +19,8 @@ OUTCOMES: Final = ("succeeded", "failed", "lost", "skipped", "missed", "cancelle
 class Totals:
     """How many firings: ``fired`` were handed to workers, ``running`` are there now, ``waiting`` are not yet.
 
-    ``outcomes`` counts final states, ``reasons`` the (state, reason) pairs of those that say why.
+    ``outcomes`` counts final states, ``reasons`` the (state, reason) pairs; ``by_node`` what each node released,
+    ``by_worker`` what each worker ended, ``running_at`` what each runs now.
     """
 
     fired: int = 0
@@ -26,6 +28,9 @@ class Totals:
     waiting: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    by_node: Mapping[str, int] = field(default_factory=dict)
+    by_worker: Mapping[str, int] = field(default_factory=dict)
+    running_at: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
@@ -39,6 +44,9 @@ class Totals:
             self.waiting + other.waiting,
             Counter(self.outcomes) + Counter(other.outcomes),
             Counter(self.reasons) + Counter(other.reasons),
+            Counter(self.by_node) + Counter(other.by_node),
+            Counter(self.by_worker) + Counter(other.by_worker),
+            Counter(self.running_at) + Counter(other.running_at),
         )
 
     def reasons_of(self, state: str) -> list[tuple[str, int]]:
@@ -49,19 +57,19 @@ class Totals:
 
 def total(firings: Iterable[Firing]) -> Totals:
     """Return the totals of some firings."""
-    fired = running = waiting = 0
-    outcomes: Counter[str] = Counter()
-    reasons: Counter[tuple[str, str]] = Counter()
-    for firing in firings:
-        fired += firing.released_at is not None
-        if firing.state in FINAL:
-            outcomes[firing.state] += 1
-            reasons[firing.state, firing.reason] += 1
-        elif firing.state == "pending":
-            waiting += 1
-        else:
-            running += 1
-    return Totals(fired, running, waiting, outcomes, reasons)
+    every = list(firings)
+    states = Counter(firing.state for firing in every)
+    final = [firing for firing in every if firing.state in FINAL]
+    return Totals(
+        fired=sum(firing.released_at is not None for firing in every),
+        running=states["dispatched"] + states["running"],
+        waiting=states["pending"],
+        outcomes=Counter(firing.state for firing in final),
+        reasons=Counter((firing.state, firing.reason) for firing in final),
+        by_node=Counter(firing.released_by for firing in every if firing.released_by),
+        by_worker=Counter(worker_of(firing.worker) for firing in final if firing.worker),
+        running_at=Counter(worker_of(firing.worker) for firing in every if firing.state == "running"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
