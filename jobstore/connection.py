@@ -1,7 +1,7 @@
 """One MongoDB client with the options that the promises need, and the errors of the driver in our words."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from pymongo import MongoClient
@@ -19,6 +19,7 @@ from pymongo.errors import (
     WriteConcernError,
     WTimeoutError,
 )
+from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -34,7 +35,14 @@ _R = TypeVar("_R")
 _PASSING_CODES = frozenset({6, 7, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 
 
-def connect(url: str, *, name: str, timeout_s: float = 5.0, pool_size: int = 32) -> MongoClient[Document]:
+def connect(
+    url: str,
+    *,
+    name: str,
+    timeout_s: float = 5.0,
+    pool_size: int = 32,
+    listeners: Sequence[CommandListener] = (),
+) -> MongoClient[Document]:
     """Return a client for a replica set or sharded cluster; it connects when first used.
 
     Args:
@@ -42,6 +50,7 @@ def connect(url: str, *, name: str, timeout_s: float = 5.0, pool_size: int = 32)
         name: Shown in the server's logs and in ``currentOp``.
         timeout_s: Bound on every single operation.  Without one a frozen primary freezes the client with it.
         pool_size: Most connections to one server.
+        listeners: Told of every command, for counting.
 
     Raises:
         ConfigurationError: The URL cannot be read.
@@ -61,6 +70,7 @@ def connect(url: str, *, name: str, timeout_s: float = 5.0, pool_size: int = 32)
             # A failover is noticed within a second instead of the driver's ten.
             heartbeatFrequencyMS=1000,
             maxPoolSize=pool_size,
+            event_listeners=list(listeners),
         )
     except (InvalidURI, DriverConfigurationError, ValueError) as error:
         raise ConfigurationError(f"the MongoDB URL cannot be used: {error}") from error

@@ -1,5 +1,6 @@
 """Everything one process knows about MongoDB, opened once at its composition root."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ from bson.binary import Binary
 from pymongo import MongoClient, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
+from pymongo.monitoring import CommandListener
 
 from jobstore.agenda import Agenda
 from jobstore.claims import Claims
@@ -93,16 +95,24 @@ class Store:
         self.client.close()
 
 
-def open_store(url: str, *, control: str, runtime: Runtime, name: str, time: ServerTime | None = None) -> Store:
+def open_store(
+    url: str,
+    *,
+    control: str,
+    runtime: Runtime,
+    name: str,
+    time: ServerTime | None = None,
+    listeners: Sequence[CommandListener] = (),
+) -> Store:
     """Return the store of the deployment at ``url`` with the control database ``control``.
 
     It connects when first used.  ``name`` shows in the server's logs; ``time`` replaces the measured server clock in
-    tests.
+    tests, ``listeners`` are told of every command.
 
     Raises:
         ConfigurationError: The URL cannot be read.
     """
-    client = connect(url, name=name)
+    client = connect(url, name=name, listeners=listeners)
     base = database(client, control)
     tenants = Tenants(base)
     return Store(

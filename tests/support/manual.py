@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pymongo.monitoring import CommandListener
+
 from cluster.node import Node
 from cluster.policy import NodePolicy
 from jobstore.clock import to_posix
@@ -65,6 +67,7 @@ class ManualCluster:
     broker: HeldBroker = field(default_factory=HeldBroker)
     policy: NodePolicy = field(default_factory=lambda: NodePolicy(threads=1))
     events: list[Event] = field(default_factory=list)
+    listeners: tuple[CommandListener, ...] = ()
     nodes: dict[str, Node] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,7 +78,14 @@ class ManualCluster:
 
     def open(self) -> Store:
         time = ManualServerTime(self.clock)
-        return open_store(self.mongo_url, control=self.database, runtime=self.runtime, name="test", time=time)
+        return open_store(
+            self.mongo_url,
+            control=self.database,
+            runtime=self.runtime,
+            name="test",
+            time=time,
+            listeners=self.listeners,
+        )
 
     def close(self) -> None:
         self.store.close()
