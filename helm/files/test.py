@@ -1,66 +1,93 @@
 """Proves from inside the cluster that jobs run: one job in each pool, fired now, and the wait for what became of it.
 
-The arguments are seconds, pools, and the name of a task.  Without a task one is named that no worker knows: that a
-worker says so proves the way from here through ledger, node, broker and worker, and back.
+The arguments are seconds, pools, and the name of a task.  Without a task nothing can be fired, so the test asks no
+more than whether every pool has a worker that reaches MongoDB: only then is a task that nobody knows refused by name.
 """
 
 import json
 import subprocess
 import sys
 import time
+from typing import Any
 
 TENANT = "helm-test"
 UNKNOWN = "helm-test-of-a-task-that-nobody-knows"
 FINAL = ("succeeded", "failed", "lost", "skipped", "missed", "cancelled", "superseded", "shadowed")
+REFUSED = 2
 
 
 def main() -> int:
-    """Return 0 if every pool ran its job."""
+    """Return 0 if every pool did what it must."""
     seconds, pools, task = float(sys.argv[1]), [pool for pool in sys.argv[2].split(",") if pool], sys.argv[3]
-    jobs = {
-        # Due by itself once a year; fired below.
-        f"pool-{pool}": {"cron": "0 0 1 1 *", "task": task or UNKNOWN, "pool": pool, "overlap": "skip"}
-        for pool in pools
-    }
-    horarium("apply", "-f", "-", given=json.dumps({"tenant": TENANT, "jobs": jobs}))
     deadline = time.monotonic() + seconds
+    good = fire(pools, task, deadline) if task else look(pools, deadline)
+    return 0 if good else 1
+
+
+def fire(pools: list[str], task: str, deadline: float) -> bool:
+    """Fire a job in each pool; return whether all succeeded."""
+    jobs = {f"pool-{pool}": pool for pool in pools}
     try:
-        fired = {job: answer("job", "trigger", TENANT, job)["firing"] for job in jobs}
-        while fired and time.monotonic() < deadline:
-            for job, firing in list(fired.items()):
+        # Due by itself once a year; fired here.
+        apply({job: {"cron": "0 0 1 1 *", "task": task, "pool": pool} for job, pool in jobs.items()})
+        waiting = {job: str(answer("job", "trigger", TENANT, job)["firing"]["firing"]) for job in jobs}
+        good = True
+        while waiting and time.monotonic() < deadline:
+            for job, firing in list(waiting.items()):
                 found = answer("firing", "get", TENANT, firing)
                 if found["state"] in FINAL:
                     say(f"{job}: {found['state']} {found['reason']}")
-                    if not good(found, task):
-                        say(json.dumps(found, indent=1))
-                        return 1
-                    del fired[job]
+                    good = good and found["state"] == "succeeded"
+                    del waiting[job]
             time.sleep(0.5)
-        for job in fired:
-            say(f"{job}: not run within {seconds:g} s; are there nodes, and workers of its pool?")
-        return 1 if fired else 0
+        for job in waiting:
+            say(f"{job}: not run in time; are there nodes, and workers of its pool?")
+        return good and not waiting
     finally:
         for job in jobs:
-            horarium("job", "delete", TENANT, job)
+            horarium("job", "delete", TENANT, job, accepted=(0, 3))
 
 
-def good(firing: dict[str, object], task: str) -> bool:
-    """Return whether a worker did with the firing what it must."""
-    if task:
-        return firing["state"] == "succeeded"
-    return (firing["state"], firing["reason"]) == ("failed", "unknown_target")
+def look(pools: list[str], deadline: float) -> bool:
+    """Return whether every pool has a worker."""
+    missing = set(pools)
+    while missing and time.monotonic() < deadline:
+        for pool in sorted(missing):
+            job = f"pool-{pool}"
+            (_, found) = apply({job: {"cron": "0 0 1 1 *", "task": UNKNOWN, "pool": pool}})
+            if found["verdict"] == "refused":
+                say(f"{job}: has workers; name a task in tests.task to see one run")
+                missing.discard(pool)
+            else:
+                horarium("job", "delete", TENANT, job)
+        time.sleep(0.5)
+    for pool in sorted(missing):
+        say(f"pool-{pool}: no worker in time")
+    return not missing
 
 
-def answer(*arguments: str) -> dict[str, object]:
+def apply(jobs: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+    """Put the jobs; return what became of the tenant and of each job."""
+    manifest = json.dumps({"tenant": TENANT, "jobs": jobs})
+    said = horarium("apply", "-f", "-", "--output", "json", given=manifest, accepted=(0, REFUSED))
+    found = json.loads(said)
+    return list(found["items"] if isinstance(found, dict) else found)
+
+
+def answer(*arguments: str) -> dict[str, Any]:
     """Return what a command answers."""
-    found: dict[str, object] = json.loads(horarium(*arguments, "--output", "json"))
+    found: dict[str, Any] = json.loads(horarium(*arguments, "--output", "json"))
     return found
 
 
-def horarium(*arguments: str, given: str | None = None) -> str:
-    """Run a command; what it says about a failure goes to the log."""
-    done = subprocess.run(["horarium", *arguments], check=False, input=given, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
+def horarium(*arguments: str, given: str | None = None, accepted: tuple[int, ...] = (0,)) -> str:
+    """Return what a command writes; a failure ends the test, with what it said in the log."""
+    quiet = subprocess.DEVNULL if len(accepted) > 1 else None
+    done = subprocess.run(
+        ["horarium", *arguments], check=False, input=given, stdout=subprocess.PIPE, stderr=quiet, text=True
+    )
+    if done.returncode not in accepted:
+        say(done.stdout)
         raise SystemExit(f"horarium {' '.join(arguments)} ended with {done.returncode}")
     return done.stdout
 
