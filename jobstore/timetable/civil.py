@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from jobstore.timetable.limits import SECOND
+from jobstore.timetable.policy import Dst
 from jobstore.timetable.zones import Zone, offset_at
 
 _DAY = timedelta(days=1)
@@ -61,6 +62,16 @@ def read_civil(civil: datetime, zone: Zone) -> Reading:
     if before > after:
         return Reading(early, late, change)
     return Reading(None, None, change)
+
+
+def instants_of(civil: datetime, zone: Zone, dst: Dst) -> tuple[datetime, ...]:
+    """Return the instants, none to two, that a fixed time means under a policy, in order."""
+    first, second, change = read_civil(civil, zone)
+    if first is None or second is None:
+        return (change.instant,) if change is not None and dst.gap == "after" else ()
+    if first == second:
+        return (first,)
+    return {"first": (first,), "second": (second,), "both": (first, second)}[dst.overlap]
 
 
 def instant_of(civil: datetime, zone: Zone) -> datetime:

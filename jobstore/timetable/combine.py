@@ -1,11 +1,11 @@
-"""Rules made of rules: bounds around one, all of several at once, any of several."""
+"""Rules made of rules: bounds around one, its first so many, all of several at once, any of several."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobstore.timetable.limits import TICK, Meter
+from jobstore.timetable.limits import EARLIEST, TICK, Meter
 from jobstore.timetable.moments import instant_text
-from jobstore.timetable.rule import Document, Rule
+from jobstore.timetable.rule import Document, Mark, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,18 @@ class Within(Rule):
         through = through if self.end is None else min(through, self.end)
         return self.rule.count(first, through, meter) if first <= through else (0, True)
 
+    def marks(self, instant: datetime) -> frozenset[Mark]:
+        """Return what the rule says."""
+        return self.rule.marks(instant)
+
+    def unfiltered(self) -> Rule:
+        """Return the same of the rule with nothing left out."""
+        return Within(self.rule.unfiltered(), self.start, self.end)
+
+    def why_not(self, instant: datetime) -> Mark | None:
+        """Return what the rule says."""
+        return self.rule.why_not(instant)
+
     def document(self) -> Document:
         """Return the rule with its bounds."""
         bounds = (("start", self.start), ("end", self.end))
@@ -51,6 +63,64 @@ class Within(Rule):
         start = "" if self.start is None else f", from {instant_text(self.start)}"
         end = "" if self.end is None else f", until {instant_text(self.end)}"
         return self.rule.words() + start + end
+
+
+@dataclass(frozen=True, slots=True)
+class Limited(Rule):
+    """The first ``most`` instants of ``rule``, whatever becomes of them."""
+
+    rule: Rule
+    most: int
+    _final: list[datetime | None] = field(default_factory=list, compare=False, repr=False)
+
+    def after(self, instant: datetime, meter: Meter) -> datetime | None:
+        """Return the first instant later than ``instant`` among them."""
+        found = self.rule.after(instant, meter)
+        final = self._last_of_all(meter)
+        return None if found is None or final is None or found > final else found
+
+    def last(self, instant: datetime, meter: Meter) -> datetime | None:
+        """Return the last instant not later than ``instant`` among them."""
+        final = self._last_of_all(meter)
+        return None if final is None else self.rule.last(min(instant, final), meter)
+
+    def count(self, first: datetime, through: datetime, meter: Meter) -> tuple[int, bool]:
+        """Return the number of instants between."""
+        final = self._last_of_all(meter)
+        return (0, True) if final is None or final < first else self.rule.count(first, min(through, final), meter)
+
+    def marks(self, instant: datetime) -> frozenset[Mark]:
+        """Return what the rule says."""
+        return self.rule.marks(instant)
+
+    def unfiltered(self) -> Rule:
+        """Return what lies between the first and the last, with nothing left out."""
+        meter = Meter()
+        return Within(self.rule.unfiltered(), self.rule.after(EARLIEST, meter), self._last_of_all(meter))
+
+    def why_not(self, instant: datetime) -> Mark | None:
+        """Return what the rule says."""
+        return self.rule.why_not(instant)
+
+    def document(self) -> Document:
+        """Return the rule with the number."""
+        return self.rule.document() | {"max_firings": self.most}
+
+    def words(self) -> str:
+        """Return the rule in words, with the number."""
+        return f"{self.rule.words()}, {self.most} time{'s' if self.most > 1 else ''} at most"
+
+    def _last_of_all(self, meter: Meter) -> datetime | None:
+        """Return the last of them, found once: it never changes."""
+        if not self._final:
+            found = self.rule.after(EARLIEST, meter)
+            for _ in range(self.most - 1):
+                following = None if found is None else self.rule.after(found, meter)
+                if following is None:
+                    break
+                found = following
+            self._final.append(found)
+        return self._final[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +155,18 @@ class AllOf(Rule):
                 return hindmost
             instant = hindmost
 
+    def marks(self, instant: datetime) -> frozenset[Mark]:
+        """Return what the parts say."""
+        return frozenset().union(*(part.marks(instant) for part in self.parts))
+
+    def unfiltered(self) -> Rule:
+        """Return the same of the parts with nothing left out."""
+        return AllOf(tuple(part.unfiltered() for part in self.parts))
+
+    def why_not(self, instant: datetime) -> Mark | None:
+        """Return what the first part says that does not name ``instant``."""
+        return next((part.why_not(instant) for part in self.parts if part.last(instant, Meter()) != instant), None)
+
     def document(self) -> Document:
         """Return the parts."""
         return {"and": [part.document() for part in self.parts]}
@@ -107,6 +189,20 @@ class AnyOf(Rule):
     def last(self, instant: datetime, meter: Meter) -> datetime | None:
         """Return the last instant of any part not later than ``instant``."""
         return max((found for part in self.parts if (found := part.last(instant, meter)) is not None), default=None)
+
+    def marks(self, instant: datetime) -> frozenset[Mark]:
+        """Return what those parts say that name ``instant``."""
+        named = [part for part in self.parts if part.last(instant, Meter()) == instant]
+        return frozenset().union(*(part.marks(instant) for part in named))
+
+    def unfiltered(self) -> Rule:
+        """Return the same of the parts with nothing left out."""
+        return AnyOf(tuple(part.unfiltered() for part in self.parts))
+
+    def why_not(self, instant: datetime) -> Mark | None:
+        """Return what the first part says that would name ``instant``."""
+        would = (part for part in self.parts if part.unfiltered().last(instant, Meter()) == instant)
+        return next((part.why_not(instant) for part in would), None)
 
     def document(self) -> Document:
         """Return the parts."""

@@ -71,6 +71,16 @@ def read_duration(text: object) -> timedelta:
     return check_interval(timedelta(microseconds=int(micros)))
 
 
+def read_offset(value: object) -> timedelta:
+    """Return a distance either way of at most twelve hours, such as ``-30m`` (raises ValueError otherwise)."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -read_offset(value.strip()[1:])
+    found = timedelta(0) if value in (0, "0", "0s") and not isinstance(value, bool) else read_interval(value)
+    if found > timedelta(hours=12):
+        raise ValueError(f"an offset is at most 12 hours, not {_shown(value)}")
+    return found
+
+
 def duration_words(length: timedelta) -> str:
     """Return ``length`` in words: "second", "5 seconds", "1 minute 30 seconds"."""
     rest = length // timedelta(microseconds=1)

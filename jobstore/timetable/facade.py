@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from apscheduler.triggers.base import BaseTrigger
 
 from jobstore.errors import TriggerStuck
+from jobstore.timetable.closed import Calendars
 from jobstore.timetable.limits import DEFAULT_LIMITS, EARLIEST, LATEST, TICK, Limits, Meter
 from jobstore.timetable.rule import Document, Rule
 from jobstore.timetable.spec import read_spec
@@ -41,18 +42,22 @@ class Timetable:
     limits: Limits = field(default=DEFAULT_LIMITS, compare=False, repr=False)
 
     @classmethod
-    def from_spec(cls, spec: Mapping[str, object], *, zone: str = "UTC", now: datetime) -> "Timetable":
+    def from_spec(
+        cls, spec: Mapping[str, object], *, zone: str = "UTC", now: datetime, calendars: Calendars | None = None
+    ) -> "Timetable":
         """Return the timetable of a specification as users write it.
 
         Args:
-            spec: ``cron``, ``every``, ``at`` or ``calendar``, with ``timezone``, ``start``, ``end``.
+            spec: ``cron``, ``every``, ``at``, ``calendar``, ``rrule``, ``solar``, ``any`` or ``all``, with
+                ``timezone``, ``start``, ``end``, ``except``, ``shift``, ``max_firings``.
             zone: The zone where the specification names none.
             now: The anchor of an interval without ``start``, truncated to the second.
+            calendars: The tenant's own calendars, by name: dates, copied into the timetable that names one.
 
         Raises:
             InvalidTrigger: With every fault, each in a sentence that says what is allowed.
         """
-        return cls(read_spec(spec, zone, now))
+        return cls(read_spec(spec, zone, now, calendars))
 
     @classmethod
     def from_document(cls, document: Mapping[str, object]) -> "Timetable":

@@ -35,6 +35,22 @@ def read_instant(value: object, zone: Zone, *, end_of_day: bool = False) -> date
     return instant.replace(microsecond=instant.microsecond // _MILLISECOND * _MILLISECOND)
 
 
+def read_civil_time(value: object, zone: Zone) -> datetime:
+    """Return the local time (naive, whole seconds) that a specification gives; one with an offset is turned into it.
+
+    Raises:
+        ValueError: It is no instant or beyond the calendar; the message says how to write one.
+    """
+    found, _ = _parsed(value)
+    try:
+        civil = found if found.tzinfo is None else found.astimezone(zone)
+    except OverflowError as fault:
+        raise ValueError(f"{value!s:.60} is beyond the calendar") from fault
+    if not 1900 <= civil.year < LATEST.year:
+        raise ValueError(f"{value!s:.60} is beyond the calendar: years are from 1900 to {LATEST.year - 1}")
+    return civil.replace(tzinfo=None, fold=0, microsecond=0)
+
+
 def read_date(value: object) -> date:
     """Return the date that a specification gives (raises ValueError otherwise)."""
     if isinstance(value, datetime) or not isinstance(value, date | str):

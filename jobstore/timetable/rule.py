@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from datetime import datetime
+from typing import Literal
 
 from jobstore.errors import TriggerStuck
 from jobstore.timetable.limits import COUNTED_STEPS, Meter
 
 Document = dict[str, object]
+Mark = Literal["dst_gap", "dst_overlap", "holiday_skipped", "excluded", "clamped", "shifted"]
+"""What a preview says about an instant: moved by or left out in a gap, shown twice, left out, or moved."""
 
 
 class Rule(ABC):
@@ -33,6 +36,18 @@ class Rule(ABC):
     @abstractmethod
     def words(self) -> str:
         """Return the rule as words."""
+
+    def marks(self, instant: datetime) -> frozenset[Mark]:  # noqa: ARG002 - most have none
+        """Return what is remarkable about an instant that is named."""
+        return frozenset()
+
+    def unfiltered(self) -> "Rule":
+        """Return the rule with what policies and exclusions leave out: the instants a preview shows as skipped."""
+        return self
+
+    def why_not(self, instant: datetime) -> Mark | None:  # noqa: ARG002 - most leave nothing out
+        """Return why an instant of ``unfiltered`` is not named."""
+        return None
 
 
 def count_one_by_one(rule: Rule, first: datetime, through: datetime, meter: Meter) -> tuple[int, bool]:

@@ -15,14 +15,16 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from jobstore.errors import InvalidTrigger
 from jobstore.timetable.arithmetic import Every, Once
-from jobstore.timetable.calendars import Calendar, Step, check_date
+from jobstore.timetable.calendars import Calendar, check_date
 from jobstore.timetable.combine import AllOf, AnyOf, Within
 from jobstore.timetable.cron import Cron
 from jobstore.timetable.dialects.apscheduler import apscheduler_pattern
 from jobstore.timetable.dialects.unix import unix_pattern
 from jobstore.timetable.durations import check_interval
 from jobstore.timetable.limits import EARLIEST, LATEST
+from jobstore.timetable.policy import Dst
 from jobstore.timetable.rule import Rule
+from jobstore.timetable.step import Step
 from jobstore.timetable.trigger import UnixCronTrigger
 from jobstore.timetable.zones import Zone, zone_of_stock
 
@@ -95,7 +97,7 @@ def _calendar(trigger: BaseTrigger) -> Rule:
         _plain_date(trigger.start_date),
         None if end is None else _plain_date(end),
         _zone(trigger.timezone),
-        "skip",
+        Dst("skip", "first"),
     )
 
 

@@ -1,25 +1,33 @@
 """Timetables as they are stored: a specification in which everything is explicit, with a version.
 
-Strict: a document that this version did not write is not guessed at.
+Strict: a document that this version did not write is not guessed at.  What version 1 means by a key that is missing
+never changes; a policy is written only where it is not the default.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from jobstore.errors import InvalidTrigger, Unreadable
 from jobstore.timetable.arithmetic import Every, Once
-from jobstore.timetable.calendars import Calendar, Step, check_date
-from jobstore.timetable.combine import AllOf, AnyOf, Within
+from jobstore.timetable.calendars import Calendar, check_date
+from jobstore.timetable.closed import read_closed, read_shift
+from jobstore.timetable.combine import AllOf, AnyOf
+from jobstore.timetable.compose import Around, check_max_firings
 from jobstore.timetable.cron import Cron
 from jobstore.timetable.dialects import cron_pattern
-from jobstore.timetable.durations import read_duration
-from jobstore.timetable.moments import read_date, read_stored_instant
+from jobstore.timetable.durations import read_duration, read_offset
+from jobstore.timetable.limits import SECOND
+from jobstore.timetable.moments import read_civil_time, read_date, read_stored_instant
+from jobstore.timetable.policy import DEFAULT_DST, Dst, read_dst
+from jobstore.timetable.recurrence import read_recurrence
+from jobstore.timetable.rrule import RulePattern
 from jobstore.timetable.rule import Document, Rule
-from jobstore.timetable.spec import CLOCK, UNITS, read_clock
+from jobstore.timetable.solar import Solar
+from jobstore.timetable.spec import CLOCK, DEEPEST, read_clock
+from jobstore.timetable.step import UNITS, Step
 from jobstore.timetable.zones import Zone, read_stored_zone
 
 VERSION = 1
-_DEEPEST = 4
 
 
 def stored(rule: Rule) -> Document:
@@ -40,7 +48,7 @@ def read_stored(document: Mapping[str, object]) -> Rule:
         raise Unreadable(f"this timetable is of version {version!r:.20}; this process reads version {VERSION}")
     try:
         return _rule({key: value for key, value in document.items() if key != "v"}, 0)
-    except (InvalidTrigger, ValueError, TypeError, KeyError) as fault:
+    except (InvalidTrigger, ValueError, TypeError, KeyError, OverflowError) as fault:
         raise Unreadable(f"the stored timetable cannot be read: {fault}") from fault
 
 
@@ -50,13 +58,22 @@ def _rule(body: Mapping[str, object], depth: int) -> Rule:
         raise ValueError("it names no kind")
     read, required, optional = _READERS[kind]
     keys = set(body)
-    if not required <= keys or keys - required - optional:
+    if not required <= keys or keys - required - optional - _AROUND:
         raise ValueError(f"its keys are {', '.join(sorted(map(str, keys)))}")
-    return read(body, depth)
+    around = Around(
+        _zone(body) if "timezone" in body else UTC,
+        _bound(body, "start") if kind != "rrule" else None,
+        _bound(body, "end"),
+        _dst(body),
+        read_shift(body["shift"], {}) if "shift" in body else None,
+        read_closed(body["except"], {}) if "except" in body else (),
+        check_max_firings(body["max_firings"]) if "max_firings" in body else None,
+    )
+    return around.compose(read(body, depth))
 
 
 def _cron(body: Mapping[str, object], _depth: int) -> Rule:
-    return _within(Cron(cron_pattern(body["cron"], body["dialect"]), _zone(body)), body)
+    return Cron(cron_pattern(body["cron"], body["dialect"]), _zone(body), _dst(body))
 
 
 def _every(body: Mapping[str, object], _depth: int) -> Rule:
@@ -69,35 +86,52 @@ def _at(body: Mapping[str, object], _depth: int) -> Rule:
 
 def _calendar(body: Mapping[str, object], _depth: int) -> Rule:
     parts = body["calendar"]
-    if not isinstance(parts, Mapping) or set(parts) != {*UNITS, *(name for name, _ in CLOCK)}:
+    if not isinstance(parts, Mapping) or set(parts) - {"clamp"} != {*UNITS, *(name for name, _ in CLOCK)}:
         raise ValueError("its calendar is incomplete")
-    gap = body["gap"]
-    if gap != "after" and gap != "skip":
-        raise ValueError(f"gap is {gap!r:.40}")
+    clamp = parts.get("clamp", False)
+    if not isinstance(clamp, bool):
+        raise ValueError(f"clamp is {clamp!r:.40}")
     end = body.get("end_date")
-    rule = Calendar(
+    return Calendar(
         Step.of(*(parts[unit] for unit in UNITS)),
         read_clock(parts),
         check_date(read_date(_text(body["start_date"]))),
         None if end is None else check_date(read_date(_text(end))),
         _zone(body),
-        "after" if gap == "after" else "skip",
+        _dst(body),
+        clamp,
     )
-    return _within(rule, body)
+
+
+def _rrule(body: Mapping[str, object], _depth: int) -> Rule:
+    zone = _zone(body)
+    rule, until = read_recurrence(body["rrule"])
+    if until is not None:
+        raise ValueError("an UNTIL is stored as end")
+    start = read_civil_time(_text(body["start"]), zone)
+    return Cron(RulePattern.of(rule.from_start(start.date()), start), zone, _dst(body))
+
+
+def _solar(body: Mapping[str, object], _depth: int) -> Rule:
+    offset = read_offset(body["offset"]) if "offset" in body else 0 * SECOND
+    return Solar.of(body["solar"], body["latitude"], body["longitude"], offset, _zone(body))
 
 
 def _combined(kind: str, make: Callable[[tuple[Rule, ...]], Rule]) -> Callable[[Mapping[str, object], int], Rule]:
     def read(body: Mapping[str, object], depth: int) -> Rule:
         parts = body[kind]
-        if not isinstance(parts, list) or not parts or depth >= _DEEPEST:
+        if not isinstance(parts, list) or not parts or depth >= DEEPEST + 1:
             raise ValueError(f"{kind} holds no list of parts, or is too deep")
         return make(tuple(_rule(_mapping(part), depth + 1) for part in parts))
 
     return read
 
 
-def _within(rule: Rule, body: Mapping[str, object]) -> Rule:
-    return Within.of(rule, _bound(body, "start"), _bound(body, "end"))
+def _dst(body: Mapping[str, object]) -> Dst:
+    if "gap" in body:
+        # calendars before policies had a key of their own
+        return read_dst({"gap": body["gap"]})
+    return read_dst(body["dst"]) if "dst" in body else DEFAULT_DST
 
 
 def _bound(body: Mapping[str, object], key: str) -> datetime | None:
@@ -122,12 +156,18 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 _Reader = tuple[Callable[[Mapping[str, object], int], Rule], frozenset[str], frozenset[str]]
 
-_BOUNDS = frozenset({"start", "end"})
+_AROUND = frozenset({"start", "end", "except", "shift", "max_firings"})
 _READERS: dict[str, _Reader] = {
-    "cron": (_cron, frozenset({"cron", "dialect", "timezone"}), _BOUNDS),
-    "every": (_every, frozenset({"every", "start", "timezone"}), frozenset({"end"})),
+    "cron": (_cron, frozenset({"cron", "dialect", "timezone"}), frozenset({"dst"})),
+    "every": (_every, frozenset({"every", "start", "timezone"}), frozenset()),
     "at": (_at, frozenset({"at", "timezone"}), frozenset()),
-    "calendar": (_calendar, frozenset({"calendar", "start_date", "timezone", "gap"}), _BOUNDS | {"end_date"}),
-    "and": (_combined("and", AllOf), frozenset({"and"}), frozenset()),
-    "or": (_combined("or", AnyOf), frozenset({"or"}), frozenset()),
+    "calendar": (
+        _calendar,
+        frozenset({"calendar", "start_date", "timezone"}),
+        frozenset({"end_date", "dst", "gap"}),
+    ),
+    "rrule": (_rrule, frozenset({"rrule", "start", "timezone"}), frozenset({"dst"})),
+    "solar": (_solar, frozenset({"solar", "latitude", "longitude", "timezone"}), frozenset({"offset"})),
+    "and": (_combined("and", AllOf), frozenset({"and"}), frozenset({"timezone"})),
+    "or": (_combined("or", AnyOf), frozenset({"or"}), frozenset({"timezone"})),
 }

@@ -2,8 +2,11 @@
 
 import difflib
 import re
+import zoneinfo
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 Zone = ZoneInfo | timezone
@@ -77,6 +80,42 @@ def offset_at(zone: Zone, instant: datetime) -> timedelta:
     """Return local time minus UTC at ``instant``."""
     found = instant.astimezone(zone).utcoffset()
     return found if found is not None else timedelta(0)
+
+
+def use_pinned_tzdata() -> None:
+    """Take zones from the installed tzdata wheel only, whatever the machine has: for composition roots, at the start.
+
+    Zones that were read before keep their rules; this forgets the names, so that the next reading is fresh.
+    """
+    zoneinfo.reset_tzpath(())
+    ZoneInfo.clear_cache()
+    for cached in (read_zone, read_stored_zone, _known):
+        cached.cache_clear()
+
+
+def tz_version() -> str:
+    """Return which tz database zones are read from: "2026a (tzdata wheel)", or the path of the machine's own."""
+    for folder in zoneinfo.TZPATH:
+        place = Path(folder)
+        if (place / "UTC").is_file():
+            return f"{_version_in(place) or 'unknown'} ({place})"
+    try:
+        found = import_module("tzdata").IANA_VERSION
+    except ImportError:
+        return "none"
+    return f"{found} (tzdata wheel)"
+
+
+def _version_in(place: Path) -> str | None:
+    """Return the version that a zoneinfo folder says it has, as some systems write it."""
+    for name in ("+VERSION", "tzdata.zi", "version"):
+        file = place / name
+        if file.is_file():
+            with file.open(encoding="ascii", errors="replace") as lines:
+                match = re.search(r"\b(\d{4}[a-z]{1,2})\b", lines.readline())
+            if match is not None:
+                return match[1]
+    return None
 
 
 @lru_cache(maxsize=1)

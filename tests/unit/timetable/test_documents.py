@@ -34,7 +34,6 @@ DOCUMENTS = [
             "calendar": {"years": 0, "months": 1, "weeks": 0, "days": 0, "hour": 0, "minute": 0, "second": 0},
             "start_date": "2026-01-31",
             "timezone": "UTC",
-            "gap": "after",
             "end": "2027-01-01T00:00:00.000Z",
         },
     ),
@@ -112,7 +111,7 @@ def test_stock_triggers_are_stored_with_their_own_meaning() -> None:
     document = json.loads(json.dumps(timetable.to_document()))
     assert Timetable.from_document(document) == timetable
     assert document["and"][0]["dialect"] == "apscheduler"
-    assert document["and"][1]["gap"] == "skip"
+    assert document["and"][1]["dst"] == {"gap": "skip", "overlap": "first"}
     assert timetable.describe().startswith(
         "whenever these agree: every 2 hours on the last day of every month, Europe/Berlin"
     )
