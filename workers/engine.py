@@ -103,12 +103,13 @@ def about(settings: WorkerSettings, targets: ProcessTargets, pools: Sequence[str
         {pools: ["default"], tasks: ["proj.report", ...], functions: ["report", ...], host: "w1", pid: 17,
          celery_pool: "prefork", version: "0.1.0", python: "3.13.1", celery: "5.7.0", tzdata: "2026.1"}
 
-    ``runs``, the tokens of the runs that live in this process, is added to it at each heartbeat.
+    ``runs``, the tokens of the runs that live in this process, is added to it at each heartbeat.  More than 2,000
+    names are not told at all: from a part of them a node would learn that the others do not exist.
     """
+    names = {"tasks": targets.tasks(), "functions": targets.functions.names()}
     return {
         "pools": list(pools),
-        "tasks": targets.tasks()[:_MOST_NAMES],
-        "functions": targets.functions.names()[:_MOST_NAMES],
+        **{kind: known for kind, known in names.items() if len(known) <= _MOST_NAMES},
         "host": platform.node(),
         "pid": os.getpid(),
         "celery_pool": settings.celery_pool,

@@ -19,6 +19,7 @@ from jobstore.clock import SystemClock
 from jobstore.errors import ConfigurationError
 from workers import registry
 from workers.engine import Engine, start_engine
+from workers.faults import mend_restore
 from workers.settings import POOL_TYPES, PoolType, WorkerSettings
 from workers.targets import ProcessTargets
 from workers.wire import TASK, queue_of
@@ -99,6 +100,7 @@ class Installation:
             # Celery logs what a signal handler raises and goes on; a worker that drops every message must not.
             _LOG.critical("%s", error)
             raise SystemExit(error.exit_code) from error
+        mend_restore()
         _adjust(sender)
 
     def _on_process(self, **_: Any) -> None:

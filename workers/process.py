@@ -101,7 +101,7 @@ def check_broker(app: Celery) -> None:
     try:
         connection.connect()
     except (OSError, *connection.connection_errors, *connection.channel_errors) as error:
-        raise BrokerUnavailable(f"the broker at {connection.as_uri()} does not answer: {error}") from error
+        raise BrokerUnavailable(f"the broker at {connection.host} does not answer: {error}") from error
     finally:
         connection.release()
 

@@ -114,6 +114,12 @@ class Bench:
         self.store.ledger(place).ensure()
         return tenant
 
+    def use_broker(self, url: str) -> None:
+        """Publish to another broker, and tell it to the workers that start from now on."""
+        self.sender.close()
+        self.broker_url = url
+        self.sender = open_sender(url, self.store.message_key())
+
     def close(self) -> None:
         for process in self.processes:
             process.kill()

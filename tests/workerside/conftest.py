@@ -19,7 +19,8 @@ def _marked(request: pytest.FixtureRequest) -> None:
     assert request.node.get_closest_marker("celery"), "tests of this folder start workers: mark them"
 
 
-def make_bench(mongo_url: str, redis_url: str) -> Iterator[Bench]:
+def bench_of(mongo_url: str, redis_url: str) -> Iterator[Bench]:
+    """Yield a bench in a database and on a queue of its own."""
     number = next(_NUMBERS)
     database = f"w{os.getpid()}_{number}"
     broker = urlsplit(redis_url)._replace(path="/2").geturl()
@@ -35,13 +36,13 @@ def make_bench(mongo_url: str, redis_url: str) -> Iterator[Bench]:
 @pytest.fixture
 def bench(mongo_url: str, redis_url: str) -> Iterator[Bench]:
     """A bench without a worker."""
-    yield from make_bench(mongo_url, redis_url)
+    yield from bench_of(mongo_url, redis_url)
 
 
 @pytest.fixture(scope="module")
 def prefork(mongo_url: str, redis_url: str) -> Iterator[Bench]:
     """A bench with a running worker of two processes, for all tests of a module."""
-    for made in make_bench(mongo_url, redis_url):
+    for made in bench_of(mongo_url, redis_url):
         made.worker(celery_pool="prefork", concurrency=2, name="pre")
         yield made
 
@@ -49,6 +50,6 @@ def prefork(mongo_url: str, redis_url: str) -> Iterator[Bench]:
 @pytest.fixture(scope="module", params=["prefork", "threads", "solo"])
 def every_pool(request: Any, mongo_url: str, redis_url: str) -> Iterator[Bench]:
     """The same with each kind of pool in turn."""
-    for made in make_bench(mongo_url, redis_url):
+    for made in bench_of(mongo_url, redis_url):
         made.worker(celery_pool=request.param, concurrency=1 if request.param == "solo" else 2, name=request.param)
         yield made
