@@ -4,7 +4,9 @@ Alive means that the process's main loop still turns, whatever MongoDB and the b
 every process at once.  Ready means that it does its work.  Neither goes through the broker.
 """
 
+import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from jobstore.clock import Clock
 from jobstore.errors import ConfigurationError
 
+_LOG: Final = logging.getLogger("horarium.health")
 _REQUEST_S: Final = 5.0
 _T = TypeVar("_T")
 
@@ -136,6 +139,11 @@ class _Server(ThreadingHTTPServer):
     # A probe that hangs must not keep the process from ending.
     block_on_close = False
     allow_reuse_address = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  (the base class calls it so)
+        """Log what went wrong with a request; a client that hangs up early is no news."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            _LOG.exception("a request to the health port failed")
 
 
 class _DualStack(_Server):

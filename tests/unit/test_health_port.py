@@ -88,6 +88,19 @@ def test_metrics_are_served_and_head_has_no_body(rig: Rig):
     assert rig.ask("/elsewhere")[0] == 404
 
 
+def test_a_client_that_hangs_up_early_is_no_news(rig: Rig, capfd: pytest.CaptureFixture[str]):
+    import socket
+    import struct
+
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", rig.server.port)) as client:
+            # Closing with "no linger" resets the connection while the answer is on its way.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    assert rig.ask("/healthz")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
 def test_a_port_that_is_taken_is_refused_in_words(rig: Rig):
     with pytest.raises(ConfigurationError, match="set HORARIUM_HTTP_PORT to a free one"):
         HealthServer(

@@ -28,7 +28,7 @@ class Asked:
 
     def __init__(self, bench: Bench, **settings: object) -> None:
         self.port = free_port()
-        self.worker = bench.worker(app="watched:app", http_port=self.port, **settings)
+        self.worker = bench.worker(app="watched:app", watched_port=self.port, **settings)
 
     def status(self, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

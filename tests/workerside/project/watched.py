@@ -7,4 +7,4 @@ from shop import app
 import workers
 from workers.observing import observe_worker
 
-observe_worker(workers.install(app), host="127.0.0.1", port=int(os.environ["HORARIUM_HTTP_PORT"]))
+observe_worker(workers.install(app), host="127.0.0.1", port=int(os.environ["HORARIUM_WATCHED_PORT"]))
