@@ -1,5 +1,6 @@
 """Composition root of the ``horarium`` command."""
 
+import os
 import sys
 
 
@@ -12,7 +13,7 @@ def main() -> None:
         sys.exit(
             f"horarium: it cannot be started, because {error}; is it installed, and is no other package in its way?"
         )
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], os.environ))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -65,13 +65,16 @@ def root(ctx: click.Context, mongodb_url: str | None, database: str | None) -> N
 
     Exit codes: 0 done, 1 failed, 2 refused as it was given, 3 not found, 4 in conflict, 6 a server does not answer.
     """
-    ctx.obj = Shell(mongodb_url=mongodb_url, database=database)
+    ctx.obj = Shell(mongodb_url=mongodb_url, database=database, environment=ctx.obj or {})
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; every error is a sentence on stderr."""
+def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run one command and return its exit code; every error is a sentence on stderr.
+
+    ``environment`` is what processes that the command starts inherit.
+    """
     try:
-        result: Any = root.main(list(arguments), prog_name="horarium", standalone_mode=False)
+        result: Any = root.main(list(arguments), prog_name="horarium", standalone_mode=False, obj=environment)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2

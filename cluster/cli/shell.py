@@ -1,9 +1,9 @@
 """What commands share: the store, opened with a bounded patience, and output as a table or as JSON."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,10 +17,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The options of the root command; they go before the environment."""
+    """The options of the root command, which go before the environment, and what child processes inherit."""
 
     mongodb_url: str | None = None
     database: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def store(self) -> "Iterator[Store]":
