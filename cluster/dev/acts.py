@@ -25,11 +25,13 @@ class Acts:
         self._supervisor, self._store = supervisor, store
         self._seen: set[tuple[str, int]] = set()
         self._tenant: str | None = None
+        self._serving: Mapping[str, int] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="acts")
 
-    def meet(self, tenants: list[str]) -> None:
-        """Take note of the tenants there are: the first one can be paused."""
+    def meet(self, tenants: list[str], serving: Mapping[str, int]) -> None:
+        """Take note of the tenants, the first of which can be paused, and of how many of them each node serves."""
         self._tenant = next(iter(self.paused), tenants[0] if tenants else None)
+        self._serving = serving
 
     def labels(self) -> Mapping[str, str]:
         """Return what each key does now."""
@@ -57,7 +59,7 @@ class Acts:
             self._worker.submit(self._safely, act)
 
     def kill(self, prefix: str) -> str | None:
-        """End the first living process of a kind with SIGKILL; return its name."""
+        """End the living process of a kind that has most to do with SIGKILL; return its name."""
         view = self._first(prefix)
         if view is None:
             return None
@@ -107,8 +109,9 @@ class Acts:
             self.trouble = str(error).splitlines()[0]
 
     def _first(self, prefix: str) -> View | None:
-        views = (view for view in self._supervisor.views() if view.name.startswith(prefix))
-        return next((view for view in views if view.state in _ALIVE), None)
+        """Return the one whose end is felt most, the first of equals."""
+        views = [one for one in self._supervisor.views() if one.name.startswith(prefix) and one.state in _ALIVE]
+        return max(views, key=lambda view: self._serving.get(view.name, 0), default=None)
 
     def _fallen(self) -> str | None:
         states = {view.name: view.state for view in self._supervisor.views()}

@@ -104,9 +104,10 @@ class PlainFront:
     def _one(self, row: FiringRow) -> str:
         late = "" if row.late_ms is None else f"{row.late_ms:.0f} ms late"
         where = f"{row.node} {self._signs.to} {row.worker}" if row.worker else row.node
-        covers = f" x{row.count}" if row.count > 1 else ""
-        line = f"{self._clock(row.at)}  {self._signs.of[row.kind]} {row.outcome}{covers}"
-        return f"{line:<28}{row.tenant}/{row.job:<18} {late:>14}  {where}  {row.reason}".rstrip()
+        more = f", try {row.attempt}" if row.attempt > 1 else f" x{row.count}" if row.count > 1 else ""
+        line = f"{self._clock(row.at)}  {self._signs.of[row.kind]} {row.outcome}{more}"
+        job = f"{row.tenant}/{row.job}"
+        return f"{line:<32}  {job:<26} {late:>12}  {where}  {row.reason}".rstrip()
 
     def _many(self, at: datetime, rows: list[FiringRow]) -> str:
         outcomes = ", ".join(f"{number} {outcome}" for outcome, number in Counter(r.outcome for r in rows).items())

@@ -7,6 +7,7 @@ from typing import Final
 
 from cluster.checking import Finding
 from cluster.dev.promise import Look, findings
+from cluster.dev.scene import last_moved
 from cluster.dev.strip import Cell, JobLine, merged
 from cluster.dev.tally import Totals, total
 from jobstore.clock import to_posix
@@ -119,9 +120,9 @@ class Memory:
         return [firing for firing in self._of(uid).firings.values() if firing.state not in FINAL]
 
     def firings(self) -> list[Firing]:
-        """Return every firing at hand, in order of their records."""
+        """Return every firing at hand, in the order in which they are shown."""
         every = [firing for memory in self._by_tenant.values() for firing in memory.firings.values()]
-        return sorted(every, key=lambda firing: (firing.released_at or firing.created_at, firing.id))
+        return sorted(every, key=lambda firing: (last_moved(firing), firing.id))
 
     def name_of(self, uid: str) -> str:
         """Return a tenant's id."""

@@ -11,9 +11,9 @@ _LENGTH: Final = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6}(?:\.\d{1
 _LONGEST_S: Final = 7 * 86_400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DevOptions:
-    """What to run on this machine, and how to show it.
+    """What to run on this machine, and how to show it.  Without slots, so that its defaults can be asked for.
 
     Attributes:
         nodes: Scheduler nodes, 1 to 26.

@@ -136,7 +136,8 @@ def _spawn(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[byt
     def run() -> None:
         try:
             answer.set_result(start())
-        except OSError as error:
+        except (OSError, TypeError, ValueError, subprocess.SubprocessError) as error:
+            # All that a program, an environment or a directory can be refused for: whoever asked waits for an answer.
             answer.set_exception(error)
 
     _requests.put(run)

@@ -8,7 +8,7 @@ from cluster.dev.child import View
 from cluster.dev.signs import Kind, kind_of, worker_of
 from cluster.dev.stack import Step
 from cluster.dev.strip import Cell
-from cluster.dev.takeover import Death, Takeover
+from cluster.dev.takeover import Aftermath, Takeover
 from cluster.dev.tally import Totals, begun_ms, released_ms
 from jobstore.firing import Firing
 
@@ -41,6 +41,7 @@ class FiringRow:
     kind: Kind
     outcome: str
     reason: str
+    attempt: int = 1
     count: int = 1
 
 
@@ -107,11 +108,16 @@ def process_rows(views: Sequence[View], totals: Totals, holds: Mapping[str, int]
     return rows
 
 
+def last_moved(firing: Firing) -> datetime:
+    """Return when a firing began, or how far it has come: the order in which firings are shown."""
+    return firing.started_at or firing.released_at or firing.created_at
+
+
 def firing_row(firing: Firing, tenant: str) -> FiringRow:
     """Return a firing as it is shown."""
     late = begun_ms(firing)
     return FiringRow(
-        at=firing.started_at or firing.released_at or firing.created_at,
+        at=last_moved(firing),
         tenant=tenant,
         job=firing.job,
         nominal=firing.instant,
@@ -119,8 +125,9 @@ def firing_row(firing: Firing, tenant: str) -> FiringRow:
         worker=worker_of(firing.worker),
         late_ms=released_ms(firing) if late is None else late,
         kind=kind_of(firing),
-        outcome=firing.state if firing.attempt == 1 else f"{firing.state} (try {firing.attempt})",
+        outcome=firing.state,
         reason=firing.reason,
+        attempt=firing.attempt,
         count=firing.covers.count,
     )
 
@@ -136,10 +143,12 @@ def takeover_text(takeover: Takeover, lost: int, twice: int) -> tuple[str, bool 
     return f"{said}; {takeover.by} took over after {takeover.after_s:.1f} s; {kept}", lost == twice == 0
 
 
-def lost_text(death: Death, lost_runs: int) -> tuple[str, bool | None]:
+def aftermath_text(aftermath: Aftermath) -> tuple[str, bool | None]:
     """Return what followed the death of a worker in a sentence, and whether that is known yet."""
-    said = f"{death.name} {death.how}"
-    if not lost_runs:
-        return f"{said}; what it ran begins again once it counts as dead, after 30 s", None
-    runs = "one run of it began again" if lost_runs == 1 else f"{lost_runs} runs of it began again"
-    return f"{said}; {runs}", True
+    said = f"{aftermath.death.name} {aftermath.death.how}"
+    if aftermath.waiting:
+        runs = "its run begins" if aftermath.waiting == 1 else f"its {aftermath.waiting} runs begin"
+        return f"{said}; {runs} again once it counts as dead (30 s)", None
+    if not aftermath.repeated:
+        return f"{said}; it ran nothing", True
+    return f"{said}; {'its run was' if aftermath.repeated == 1 else f'{aftermath.repeated} runs were'} given up", True

@@ -1,6 +1,6 @@
 """What followed a death: who took over, how soon, and how late the latest firing was.  Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -47,7 +47,7 @@ class Takeover:
 
 def takeover(death: Death, firings: Sequence[Firing], now: datetime) -> Takeover:
     """Return what followed the death of a node, from the firings known at ``now``."""
-    tenants = _turns(death, firings)
+    tenants = {uid for uid, node in turns(firings, death.at).items() if node == death.name}
     moved = sorted(_by_others(death, tenants, firings), key=lambda pair: pair[0])
     settled = now - death.at > SETTLED_AFTER
     if not moved:
@@ -63,27 +63,40 @@ def takeover(death: Death, firings: Sequence[Firing], now: datetime) -> Takeover
     )
 
 
-def lost_runs(death: Death, firings: Iterable[Firing]) -> int:
-    """Return how many attempts the death of a worker ended, as far as it has been noticed."""
-    ended = 0
-    for firing in firings:
-        for attempt in firing.attempts:
-            if attempt.get("state") == "lost" and worker_of(attempt.get("worker")) == death.name:
-                ended += attempt["at"] >= death.at
-    return ended
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What became of the runs of a worker that died: some wait to be declared lost, some have been."""
+
+    death: Death
+    waiting: int = 0
+    repeated: int = 0
 
 
-def _turns(death: Death, firings: Iterable[Firing]) -> set[str]:
-    """Return the tenants whose last firing before the death was the dead node's."""
-    last: dict[str, Firing] = {}
+def aftermath(death: Death, firings: Iterable[Firing]) -> Aftermath:
+    """Return what followed the death of a worker."""
+    waiting = ended = 0
     for firing in firings:
-        at = firing.released_at
-        if at is None or not death.at - _LATELY <= at <= death.at:
+        mine = firing.state == "running" and worker_of(firing.worker) == death.name
+        waiting += mine and firing.started_at is not None and firing.started_at <= death.at
+        ended += sum(
+            attempt.get("state") == "lost"
+            and worker_of(attempt.get("worker")) == death.name
+            and attempt["at"] >= death.at
+            for attempt in firing.attempts
+        )
+    return Aftermath(death, waiting, ended)
+
+
+def turns(firings: Iterable[Firing], before: datetime) -> Mapping[str, str]:
+    """Return the node whose turn each tenant was: the one of its last firing, unless that is long ago."""
+    last: dict[str, tuple[datetime, str]] = {}
+    for firing in firings:
+        at, node = firing.released_at, firing.released_by
+        if at is None or node is None or not before - _LATELY <= at <= before:
             continue
-        known = last.get(firing.uid)
-        if known is None or known.released_at is None or known.released_at < at:
-            last[firing.uid] = firing
-    return {uid for uid, firing in last.items() if firing.released_by == death.name}
+        if firing.uid not in last or last[firing.uid][0] < at:
+            last[firing.uid] = at, node
+    return {uid: node for uid, (_, node) in last.items()}
 
 
 def _by_others(death: Death, tenants: set[str], firings: Iterable[Firing]) -> Iterable[tuple[float, Firing]]:

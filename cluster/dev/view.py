@@ -167,15 +167,15 @@ def _firings(rows: Sequence[FiringRow], canvas: Canvas, room: int) -> list[Text]
     job = min(28 if wide else 16, max([6, *(cell_len(row.job) for row in shown)]))
     head = f" {'time':<{10 if wide else 8}}  {'tenant':<{tenant}}  {'job':<{job}}"
     head += f"  {'nominal':<8}" if wide else ""
-    lines = [Text(f"{head}  {'late':>7}  {'node':<6}  {'worker':<8}  outcome", _DIM)]
+    lines = [Text(f"{head}  {'late':>7}  {'node':<6} {'worker':<8} outcome", _DIM)]
     for row in shown:
         line = Text(f" {canvas.clock(row.at, fine=wide)}  ", _DIM)
         line.append(f"{_clip(row.tenant, tenant):<{tenant}}  ").append(f"{_clip(row.job, job):<{job}}")
         if wide:
             line.append(f"  {canvas.clock(row.nominal)}", _DIM)
         line.append(f"  {_late(row.late_ms):>7}  ", "yellow" if (row.late_ms or 0) >= _LATE_MS else "default")
-        line.append(f"{_clip(row.node, 6):<6}  ", _node_style(row.node))
-        line.append(f"{_clip(row.worker, 8):<8}  ", _DIM)
+        line.append(f"{_clip(row.node, 6):<6} ", _node_style(row.node))
+        line.append(f"{_clip(row.worker, 8):<8} ", _DIM)
         line.append(f"{canvas.signs.of[row.kind]} {row.outcome}", STYLES[row.kind])
         lines.append(line.append(_why(row), _DIM))
     return lines + [Text()] * (room - len(shown))
@@ -183,11 +183,15 @@ def _firings(rows: Sequence[FiringRow], canvas: Canvas, room: int) -> list[Text]
 
 def _totals(totals: Totals, canvas: Canvas) -> Text:
     """Return the longest form that fits: with words and reasons, without words, without either."""
-    forms = [_counted(totals, canvas, words=True), _counted(totals, canvas, words=False)]
+    forms = [
+        _counted(totals, canvas, words=True, reasons=True),
+        _counted(totals, canvas, words=False, reasons=True),
+        _counted(totals, canvas, words=False, reasons=False),
+    ]
     return next((form for form in forms if form.cell_len <= canvas.width), forms[-1])
 
 
-def _counted(totals: Totals, canvas: Canvas, *, words: bool) -> Text:
+def _counted(totals: Totals, canvas: Canvas, *, words: bool, reasons: bool) -> Text:
     between = (f" {canvas.signs.between} ", _DIM)
     line = Text(f" fired {totals.fired}", "bold").append(*between)
     line.append(f"running {totals.running}", STYLES["running"] if totals.running else _DIM)
@@ -201,8 +205,8 @@ def _counted(totals: Totals, canvas: Canvas, *, words: bool) -> Text:
         word = f"{state} " if words or state not in {"succeeded", "failed", "skipped"} else ""
         line.append(*between)
         line.append(f"{canvas.signs.of[kind]} {word}{number}", STYLES[kind] if number else _DIM)
-        reasons = [f"{reason} {many}" for reason, many in totals.reasons_of(state)[:2] if state != "succeeded"]
-        line.append(f" ({', '.join(reasons)})" if reasons else "", _DIM)
+        why = [f"{reason} {many}" for reason, many in totals.reasons_of(state)[:2] if state != "succeeded"]
+        line.append(f" ({', '.join(why)})" if why and reasons else "", _DIM)
     return line
 
 
@@ -246,8 +250,8 @@ def _state_style(row: ProcessRow) -> str:
 
 
 def _why(row: FiringRow) -> str:
-    covers = f" x{row.count}" if row.count > 1 else ""
-    return covers + (f" {row.reason}" if row.reason else "")
+    more = f" #{row.attempt}" if row.attempt > 1 else f" x{row.count}" if row.count > 1 else ""
+    return more + (f" {row.reason}" if row.reason else "")
 
 
 def _node_style(name: str) -> str:

@@ -1,6 +1,7 @@
 """Follows the store in a thread of its own and hands out what there is to show."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,8 +10,8 @@ from cluster.dev.acts import Acts
 from cluster.dev.feed import Feed
 from cluster.dev.memory import Memory
 from cluster.dev.promise import count
-from cluster.dev.scene import FiringRow, Note, TenantRow, firing_row, lost_text, takeover_text
-from cluster.dev.takeover import Death, Takeover, lost_runs, takeover
+from cluster.dev.scene import FiringRow, Note, TenantRow, aftermath_text, firing_row, takeover_text
+from cluster.dev.takeover import Death, Takeover, aftermath, takeover, turns
 from cluster.dev.tally import Totals
 from jobstore.errors import StoreUnavailable
 from jobstore.lifecycle import FINAL
@@ -45,7 +46,6 @@ class Watcher:
         self._feed = Feed(store, memory)
         self._stop = threading.Event()
         self._final: set[str] = set()
-        self._runs_lost: dict[Death, int] = {}
         self._checked_at, self._counts = float("-inf"), (0, 0)
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
 
@@ -61,7 +61,8 @@ class Watcher:
     def look(self) -> None:
         """Read once and tell (raises StoreUnavailable)."""
         self._feed.poll()
-        self._acts.meet([tenant.id for tenant in self._memory.tenants])
+        serving = Counter(turns(self._memory.firings(), self._memory.at).values())
+        self._acts.meet([tenant.id for tenant in self._memory.tenants], serving)
         self.facts = self._gathered()
         self._told(self.facts)
 
@@ -117,9 +118,7 @@ class Watcher:
                 self._follow(death)
                 said, good = takeover_text(self.takeovers[death], *self._broken())
             else:
-                runs = lost_runs(death, self._memory.firings())
-                self._runs_lost[death] = max(runs, self._runs_lost.get(death, 0))
-                said, good = lost_text(death, self._runs_lost[death])
+                said, good = aftermath_text(aftermath(death, self._memory.firings()))
             notes.append(Note(at=death.at, text=said, good=good))
         if self._acts.trouble:
             notes.append(Note(at=self._memory.at, text=self._acts.trouble, good=False))
