@@ -32,8 +32,10 @@ class Advancer:
             self._close(where, group)
             admitted = [one for work in group for one in work.admitted]
             messages += self.dispatcher.release(self.store.ledger(where), admitted)
-        if messages and self.store.runtime.clock.monotonic() < trusted_until:
+        if self.store.runtime.clock.monotonic() < trusted_until:
             self.dispatcher.publish(messages)
+        else:  # a node that lives and marked too late would otherwise be waited for as long as for a lost message
+            self.dispatcher.leave(messages)
         return len(messages)
 
     def _advance(self, works: Sequence[Work]) -> None:

@@ -115,13 +115,17 @@ class Dispatcher:
             self.sender.send(messages)
         except BrokerUnavailable as error:
             self.breaker.failed()
-            with self._lock:
-                self._unsent |= {message.firing: message for message in messages}
+            self.leave(messages)
             self.runtime.events.emit(PublishFailed(messages[0].pool, len(messages), str(error)))
             return False
         self.breaker.worked()
         self.runtime.points.reach("publish.after")
         return True
+
+    def leave(self, messages: Sequence[Message]) -> None:
+        """Keep messages that were marked and not published, for this node's next sweep to repeat."""
+        with self._lock:
+            self._unsent |= {message.firing: message for message in messages}
 
     def unsent(self) -> list[Message]:
         """Return, once, the messages that may not have got in; what is lost with this node the sweep finds."""

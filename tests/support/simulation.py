@@ -7,27 +7,17 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pymongo import MongoClient
-
-from cluster.operations import jobs as operations
-from cluster.operations import stopping, triggering
 from jobstore.clock import to_posix
 from jobstore.errors import HorariumError
-from jobstore.events import JobQuarantined
 from jobstore.firing import Firing
-from jobstore.job import parse_spec
-from jobstore.jobs import next_nominal
-from jobstore.ledger import Ledger
-from jobstore.tenant import Place, Tenant
-from jobstore.tenants import Tenants
-from jobstore.timetable import Timetable
-from tests.support.ids import CountingIds
 from tests.support.simulation_fibers import Fiber, Killed
 from tests.support.simulation_monitor import Monitor
+from tests.support.simulation_owner import Owner
 from tests.support.simulation_seams import WRITES, SimulatedClock
+from tests.support.simulation_settling import Settling
+from tests.support.simulation_setup import START, Options, Server, draw_profile
 from tests.support.simulation_world import (
     NodesBroker,
     Process,
@@ -38,67 +28,8 @@ from tests.support.simulation_world import (
 )
 from workers.wire import Message
 
-START: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-UID: Final = "acme-a00001"
 _LOOPS: Final = (("claim", 6), ("release", 2), ("sweep", 2), ("heartbeat", 1), ("tend", 0.5))
 _STEPS: Final = (0.2, 0.5, 1.0, 1.0, 2.0, 3.0, 5.0, 5.0, 9.0, 11.0, 16.0, 35.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What may happen in one schedule, drawn from its seed."""
-
-    actions: int
-    switch: float
-    jobs: int
-    instances: int
-    every: int
-    horizon: int
-    store_faults: float
-    broker_faults: float
-    lossy: bool
-    on_lost: str
-    attempts: int
-
-
-@dataclass
-class Options:
-    """Sabotage for negative controls; all off in the product."""
-
-    rollback: bool = False
-
-
-class Server:
-    """The mongod and what all schedules of a session share on it."""
-
-    def __init__(self, url: str, database: str) -> None:
-        self.client: MongoClient[dict[str, Any]] = MongoClient(
-            url, tz_aware=True, retryWrites=False, retryReads=False, directConnection=True, w=1
-        )
-        self.database = database
-        self.raw = self.client[database]
-        self.fibers: list[Fiber] = []
-        place = Place(uid=UID, database=database, jobs="jobs", firings="firings")
-        self.tenant = Tenant(id="acme", place=place, created_at=START)
-        Ledger(self.raw["firings"], CountingIds()).ensure()
-        self.raw["jobs"].create_index("next_run_time", sparse=True)
-        self.raw["agenda"].create_index("next")
-        Tenants(self.raw).add(self.tenant)
-
-    def reset(self) -> None:
-        """Empty what a schedule writes."""
-        for name in ("agenda", "nodes", "workers", "jobs", "firings"):
-            self.raw[name].delete_many({})
-
-    def fiber(self) -> Fiber:
-        """Return an idle fiber."""
-        return self.fibers.pop() if self.fibers else Fiber()
-
-    def close(self) -> None:
-        """End the threads and the connection."""
-        for fiber in self.fibers:
-            fiber.end()
-        self.client.close()
 
 
 @dataclass
@@ -115,33 +46,19 @@ class Schedule:
         self.rng = random.Random(self.seed)
         self.clock = SimulatedClock(START)
         self.monitor = Monitor()
+        self.owner, self.settling_down = Owner(self), Settling(self)
         self.broker = SimulatedBroker(self._dice)
         self.processes: dict[str, Process] = {}
         self.born = 0
         self.current: Fiber | None = None
-        self.settling = False
+        self.settling = self.calm = False
         self.flushed = False
         self.excused = False
+        self.answered = False
         self.snapshot: dict[str, list[dict[str, Any]]] | None = None
         self.since: dict[str, float] = {}
-        self.profile = self._profile()
+        self.profile = draw_profile(self.rng, self.options)
         self.switch = self.profile.switch
-
-    def _profile(self) -> Profile:
-        rng = self.rng
-        return Profile(
-            actions=rng.choice((10, 20, 30, 45)),
-            switch=rng.choice((0.08, 0.2, 0.4)),
-            jobs=rng.choice((1, 1, 2)),
-            instances=rng.choice((1, 1, 1, 2)),
-            every=rng.choice((4, 7, 15)),
-            horizon=rng.choice((10, 20, 30)),
-            store_faults=rng.choice((0.0, 0.0, 0.04)),
-            broker_faults=rng.choice((0.0, 0.25)),
-            lossy=rng.random() < 0.4,
-            on_lost=rng.choice(("retry", "retry", "fail")),
-            attempts=rng.choice((1, 3)),
-        )
 
     # -- the seams
 
@@ -153,7 +70,7 @@ class Schedule:
             raise Killed
         if self.tracing:
             self.trace.append(f"{self.clock.elapsed:8.3f} {process:10} {place}")
-        if self.rng.random() < self.switch:
+        if not self.calm and self.rng.random() < self.switch:
             fiber.pause()
 
     def fault(self, process: str, command: str) -> str:
@@ -233,10 +150,10 @@ class Schedule:
 
     # -- the processes
 
-    def _born(self, kind: str) -> Process:
+    def born_as(self, kind: str) -> Process:
         self.born += 1
         name = f"{kind}-{self.born}"
-        process = make_process(name, kind, self.server.client, self.server.database, self, self.clock)
+        process = make_process(name, kind, self.server.raw, self.server.database, self, self.clock)
         self.processes[name] = process
         if kind == "node":
             process.node = make_node(process, NodesBroker(self.broker, self, name))
@@ -263,6 +180,8 @@ class Schedule:
 
     def resume(self, process: Process, loop: str) -> None:
         fiber = process.fibers[loop]
+        # Now and then one goes on without a stop, so that whole acts fall between two steps of another.
+        self.calm = self.rng.random() < (0.6 if process.kind == "operator" else 0.2)
         self.current = fiber
         fiber.resume()
         self.current = None
@@ -276,6 +195,10 @@ class Schedule:
             if fiber.error is not None:
                 self.monitor.find(f"{process.name} {loop} raised {fiber.error!r}: this is a bug")
             self.server.fibers.append(fiber)
+            busy = any(one.fibers for one in self.processes.values() if one.kind == "operator")
+            if self.answered and loop == "claim" and not busy:
+                self.answered = False
+                self.settling_down.check_agenda()
 
     def ready(self) -> list[tuple[Process, str]]:
         now = self.clock.monotonic()
@@ -340,83 +263,21 @@ class Schedule:
         worker.handling[slot] = message
         self.start(process, slot, once)
 
-    # -- what an owner does
-
-    def operate(self, process: Process) -> None:
-        job = f"job-{self.rng.randrange(self.profile.jobs)}"
-        act = self.rng.choice(("pause", "resume", "delete", "put", "retime", "trigger"))
-        number = self.rng.randrange(1000)
-        store, monitor = process.store, self.monitor
-
-        def once() -> None:
-            if act == "pause":
-                stopping.pause(store, "acme", job)
-            elif act == "resume":
-                stopping.resume(store, "acme", job)
-            elif act == "delete":
-                stopping.delete(store, "acme", job)
-            elif act == "trigger":
-                triggering.trigger(store, "acme", job)
-            else:
-                operations.put(store, "acme", job, self.definition(job, number, retimed=act == "retime"))
-            document = process.document
-            assert document is not None
-            self.say(f"{process.name}: {act} {job} answered, revision {document['revision']}")
-            if act in ("pause", "delete"):
-                known = monitor.stopped.get(document["incarnation"], 0)
-                monitor.stopped[document["incarnation"]] = max(known, document["stop_rev"])
-            elif act in ("put", "retime"):
-                known = monitor.edited.get(document["incarnation"], 0)
-                monitor.edited[document["incarnation"]] = max(known, document["revision"])
-
-        self.say(f"{process.name}: {act} {job}")
-        self.since[process.name] = self.now()
-        process.document = None
-        self.start(process, "act", once)
-
-    def definition(self, job: str, number: int, *, retimed: bool) -> dict[str, Any]:
-        every = self.profile.every
-        start = START + timedelta(seconds=number % every if retimed else int(job[-1]))
-        end = START + timedelta(seconds=self.profile.horizon + (number % 2) * 10 if retimed else self.profile.horizon)
-        return {
-            "every": f"{every + (number % 3 if retimed else 0)}s",
-            "start": start.isoformat(),
-            "end": end.isoformat(),
-            "task": "demo.task",
-            "kwargs": {"number": number},
-            "max_instances": self.profile.instances,
-            "retry": {"max_attempts": self.profile.attempts, "delay_s": 3.0, "on_lost": self.profile.on_lost},
-        }
-
-    def add_jobs(self) -> None:
-        operator = self._born("operator")
-        self.since[operator.name] = self.now()
-        for number in range(self.profile.jobs):
-            job = f"job-{number}"
-            fields = self.definition(job, 0, retimed=False)
-            when = {key: fields.pop(key) for key in ("every", "start", "end")}
-            timetable = Timetable.from_spec(when, now=START)
-            target = {"name": fields.pop("task")}
-            spec = parse_spec({"trigger": timetable.to_document(), "target": target, **fields})
-            first = next_nominal(timetable, self.clock.now())
-            operator.store.agenda.bump(UID, first or 0.0)
-            operator.store.jobs(self.server.tenant.place).add(job, spec, first=first)
-
     # -- the play
 
     def run(self) -> list[str]:
         """Play the schedule and return what was broken."""
         self.server.reset()
-        self.add_jobs()
-        for kind in ("node", "node", "worker", "worker", "operator"):
-            self._born(kind)
+        self.owner.add_jobs()
+        for kind in ("node", "node", "worker", "worker", *["operator"] * (1 + (self.profile.theme == "owner"))):
+            self.born_as(kind)
         for _ in range(self.profile.actions):
             self._act()
-        self._settle()
+        self.settling_down.settle()
         return self.monitor.findings
 
     def _act(self) -> None:
-        rng = self.rng
+        rng, often = self.rng, self._often
         ready = self.ready()
         free = [
             (process, loop, weight)
@@ -435,16 +296,19 @@ class Schedule:
             (6.0 * bool(free), lambda: self._start_node(free)),
             (4.0 * bool(slots and self.broker.messages), lambda: self._receive(slots)),
             (0.7 * bool(beating), lambda: self._beat(rng.choice(beating))),
-            (4.0, lambda: self._pass(rng.choice(_STEPS))),
-            (1.2 * bool(idle), lambda: self.operate(rng.choice(idle))),
-            (0.4, lambda: self._crash(living)),
-            (0.5, lambda: self._freeze(living)),
-            (0.5, lambda: self._thaw()),
-            (0.5, lambda: self._trouble_the_broker()),
-            (1.0 * self.options.rollback, lambda: self._fail_over()),
+            (4.0, lambda: self.let_pass(rng.choice(_STEPS))),
+            (1.2 * often("owner") * bool(idle), lambda: self.owner.operate(rng.choice(idle))),
+            (0.4 * often("crash"), lambda: self._crash(living)),
+            (0.5 * often("crash"), lambda: self._freeze(living)),
+            (0.5 * often("crash"), self._thaw),
+            (0.5 * often("broker"), self._trouble_the_broker),
+            (1.0 * self.options.rollback, self._fail_over),
         ]
         weights = [weight for weight, _ in choices]
         rng.choices(choices, weights)[0][1]()
+
+    def _often(self, theme: str) -> float:
+        return 4.0 if self.profile.theme == theme else 1.0
 
     def _start_node(self, free: list[tuple[Process, str, float]]) -> None:
         process, loop, _ = self.rng.choices(free, [weight for _, _, weight in free])[0]
@@ -460,7 +324,7 @@ class Schedule:
         assert process.worker is not None
         self.start(process, "beat", process.worker.heartbeat.run_once)
 
-    def _pass(self, seconds: float) -> None:
+    def let_pass(self, seconds: float) -> None:
         self.clock.advance(seconds)
         self.say(f"--- {seconds} s pass")
 
@@ -470,7 +334,7 @@ class Schedule:
             operators = [one for one in self.alive("operator") if one.fibers]
             process = self.rng.choice(operators) if operators else process
         self.kill(process)
-        self._born(process.kind)
+        self.born_as(process.kind)
 
     def _freeze(self, living: list[Process]) -> None:
         process = self.rng.choice(living)
@@ -505,92 +369,6 @@ class Schedule:
                 self.server.raw[name].insert_many(self.snapshot[name])
         self.snapshot = None
         self.say("fail-over: the last writes are rolled back")
-
-    # -- afterwards
-
-    def _settle(self) -> None:
-        """Let faults stop and everything come to its end, then look."""
-        self.settling = True
-        self.broker.down = False
-        self.say("=== no more faults")
-        for process in self.processes.values():
-            process.frozen = False
-        while any(process.fibers for process in self.processes.values()):
-            ready = self.ready()
-            if ready:
-                self.resume(*self.rng.choice(ready))
-            else:
-                self._pass(1.0)
-        self.switch = 0.0
-        documents = list(self.server.raw["firings"].find())
-        self.monitor.check_finals(documents)
-        self._check_agenda()
-        self._resume_jobs()
-        if self.flushed and not self.profile.lossy and not self.profile.store_faults:
-            self._check_prompt()
-        for number in range(24):
-            self._healthy_round(65.0 if number < 12 else 700.0)
-            if self._quiet():
-                break
-        documents = list(self.server.raw["firings"].find())
-        self.monitor.check_finals(documents)
-        self.monitor.check_settled(documents, self.now())
-        for process in self.processes.values():
-            for event in process.events:
-                if isinstance(event, JobQuarantined):
-                    self.monitor.find(f"{event.job} was put in quarantine: {event.reason}")
-
-    def _check_agenda(self) -> None:
-        """Nobody writes now: the agenda must not be later than the first job that is due."""
-        if self.excused or self.profile.store_faults:
-            return
-        line = self.server.raw["agenda"].find_one({"_id": UID})
-        now, truth = self.clock.now(), []
-        for job in self.server.raw["jobs"].find({"next_run_time": {"$ne": None}}):
-            held = job.get("lease_until") is not None and job["lease_until"] > now
-            truth.append(job["nominal"] if held else job["next_run_time"])
-        first = min(truth, default=None)
-        if first is not None and (line is None or line["next"] is None or line["next"] > first + 0.001):
-            told = None if line is None or line["next"] is None else line["next"] - to_posix(START)
-            self.monitor.find(f"the agenda says {told}, and something is due at {first - to_posix(START)}")
-
-    def _resume_jobs(self) -> None:
-        for document in self.server.raw["jobs"].find({"state": "paused"}):
-            operator = self._born("operator")
-            self.since[operator.name] = self.now()
-            stopping.resume(operator.store, "acme", document["_id"])
-
-    def _check_prompt(self) -> None:
-        """Nothing that the broker forgot, a dead node marked or a publish refused waits for the slow repeat."""
-        for _ in range(4):
-            self._healthy_round(6.0, every_node=True)
-        waiting = [one["_id"] for one in self.server.raw["firings"].find({"state": "dispatched"})]
-        for name in waiting:
-            self.monitor.find(f"{name} is still dispatched 24 s after the broker lost its data")
-
-    def _healthy_round(self, seconds: float, *, every_node: bool = False) -> None:
-        self._pass(seconds)
-        nodes = self.alive("node") or [self._born("node")]
-        for node in nodes if every_node else nodes[:1]:
-            for loop in ("heartbeat", "claim", "release", "sweep", "tend"):
-                self.start(node, loop, self.node_round(node, loop))
-        worker = (self.alive("worker") or [self._born("worker")])[0]
-        while self.broker.messages:
-            self.deliver(worker, "one", self.broker.messages.pop(0))
-            for _ in range(60):
-                if not worker.fibers:
-                    break
-                self._pass(1.0)
-                if self.ready():
-                    self.resume(*self.ready()[0])
-        for one in self.alive("worker"):
-            self._beat(one)
-
-    def _quiet(self) -> bool:
-        raw = self.server.raw
-        return raw["jobs"].find_one({"state": "active"}) is None and (
-            raw["firings"].find_one({"attend_at": {"$exists": True}}) is None
-        )
 
 
 def silence() -> None:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from jobstore.clock import from_posix, to_posix
@@ -118,7 +119,7 @@ class Monitor:
     def _coverage(self, incarnation: str, firings: list[Firing], now: float) -> None:
         job = self.jobs[incarnation]
         firings.sort(key=lambda one: one.covers.start)
-        for one, other in zip(firings, firings[1:], strict=False):
+        for one, other in pairwise(firings):
             if other.covers.start <= one.covers.through:
                 self.find(f"{job}: {_when(other.covers.start)} is covered twice")
         for instant in self._owed(incarnation, now):
@@ -127,12 +128,11 @@ class Monitor:
 
     def _owed(self, incarnation: str, now: float) -> list[float]:
         """Return the instants that must have a record: of each timetable up to the edit that ended it."""
-        eras, owed = self.eras[incarnation], []
+        eras, owed = self.eras[incarnation], list[float]()
+        if incarnation in self.deleted:  # what a deleted job still owed, nobody owes any more
+            return owed
         for number, era in enumerate(eras):
-            last = number == len(eras) - 1
-            if last and incarnation in self.deleted:
-                continue
-            until = now if last else eras[number + 1].since
+            until = now if number == len(eras) - 1 else eras[number + 1].since
             at = era.first
             while at is not None and at <= until:
                 owed.append(at)

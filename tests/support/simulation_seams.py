@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
-from pymongo.write_concern import WriteConcern
 
 from jobstore.agenda import Agenda
 from jobstore.members import Members
@@ -175,10 +173,10 @@ class _Counts:
 class SeamDatabase:
     """A database of seam collections."""
 
-    def __init__(self, database: Any, controller: Controller, clock: SimulatedClock, process: str) -> None:
-        self._make = lambda name: SeamCollection(database[name], controller, clock, process)
+    def __init__(self, name: str, collections: Any, controller: Controller, clock: SimulatedClock, owner: str) -> None:
+        self._make = lambda name: SeamCollection(collections[name], controller, clock, owner)
         self._made: dict[str, SeamCollection] = {}
-        self.name: str = database.name
+        self.name = name
 
     def __getitem__(self, name: str) -> SeamCollection:
         if name not in self._made:
@@ -187,20 +185,16 @@ class SeamDatabase:
 
 
 class SeamClient:
-    """A client of seam databases; majority is left out, because a single member has nobody to wait for."""
+    """A client of one seam database; majority is left out, because a single member has nobody to wait for."""
 
-    def __init__(
-        self, client: MongoClient[Document], controller: Controller, clock: SimulatedClock, process: str
-    ) -> None:
-        self._client = client
-        self._seam = (controller, clock, process)
+    def __init__(self, collections: Any, controller: Controller, clock: SimulatedClock, owner: str) -> None:
+        self._parts = (collections, controller, clock, owner)
         self._made: dict[str, SeamDatabase] = {}
 
     def get_database(self, name: str, **_: Any) -> SeamDatabase:
-        """Return a database."""
+        """Return the database."""
         if name not in self._made:
-            database = self._client.get_database(name, write_concern=WriteConcern(w=1, j=False))
-            self._made[name] = SeamDatabase(database, *self._seam)
+            self._made[name] = SeamDatabase(name, *self._parts)
         return self._made[name]
 
     def close(self) -> None:

@@ -149,8 +149,10 @@ class PlayedTargets:
                 self.controller.sleep(self.process, 4.0 if fate == "long" else 45.0)
             self.controller.at(self.process, "task")
             if any(run.token == firing.run_token and run.pending is RunLost for run in self.live.running()):
+                self.note("stopped", self.process, firing)
                 raise RunLost
             if fate == "fails":
+                self.note("failed", self.process, firing)
                 raise RuntimeError("the dice say so")
             self.note("end", self.process, firing)
 
@@ -158,7 +160,7 @@ class PlayedTargets:
 
 
 def make_process(
-    name: str, kind: str, client: Any, database: str, controller: Controller, clock: SimulatedClock
+    name: str, kind: str, collections: Any, database: str, controller: Controller, clock: SimulatedClock
 ) -> Process:
     """Return a process with a store of its own over the shared server."""
     events: list[Event] = []
@@ -166,7 +168,7 @@ def make_process(
     runtime = Runtime(
         clock=mine, ids=CountingIds(f"{name}."), events=Events(events.append), points=ProcessPoints(controller, name)
     )
-    store = seam_store(SeamClient(client, controller, clock, name), database, runtime, controller)
+    store = seam_store(SeamClient(collections, controller, clock, name), database, runtime, controller)
     return Process(name, kind, store, events)
 
 
