@@ -42,7 +42,9 @@ def test_hadolint_finds_nothing():
 
 def test_the_image_runs_as_a_number_from_a_safe_path_with_no_compiler_and_a_bill_of_materials():
     text = (DEPLOY / "Dockerfile").read_text()
-    build, _, final = text.rpartition("\nFROM ")
+    stages = dict(re.findall(r"^FROM \S+ AS (\w+)\n(.*?)(?=^FROM |\Z)", text, re.DOTALL | re.MULTILINE))
+    build, final = stages["build"], stages["runtime"]
+    assert text.rstrip().endswith("FROM runtime"), "what is built without a target is the lean one"
     assert "--require-hashes" in build
     assert "sbom.cdx.json" in build
     assert "USER 10001:10001" in final
