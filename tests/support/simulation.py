@@ -121,7 +121,7 @@ class Schedule:
     def note(self, event: str, process: str, firing: Firing) -> None:
         self.say(f"{process}: task {event} {firing.id[-6:]} attempt {firing.attempt}")
         self.monitor.task(event, process, firing)
-        runs = self.monitor.overlapping(firing.job) if event == "begin" else []
+        runs = self.monitor.overlapping(firing.incarnation) if event == "begin" else []
         if len(runs) > self.profile.instances:
             ids = [key[0] for key, _ in runs]
             found = {one["_id"]: one for one in self.server.raw["firings"].find({"_id": {"$in": ids}})}

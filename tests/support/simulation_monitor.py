@@ -77,7 +77,8 @@ class Monitor:
         key = (firing.id, firing.attempt)
         self.lines.append((event, *key))
         if event == "begin":
-            self.running[key] = (process, firing.job, firing.run_token or "")
+            # A re-created id is another job: what still runs of the former one counts for that.
+            self.running[key] = (process, firing.incarnation, firing.run_token or "")
         else:
             self.running.pop(key, None)
 
@@ -85,9 +86,9 @@ class Monitor:
         """Forget the runs of a process that died."""
         self.running = {key: run for key, run in self.running.items() if run[0] != process}
 
-    def overlapping(self, job: str) -> list[tuple[tuple[str, int], str]]:
+    def overlapping(self, incarnation: str) -> list[tuple[tuple[str, int], str]]:
         """Return the runs of a job that are under way in the world, with their tokens."""
-        return [(key, token) for key, (_, name, token) in self.running.items() if name == job]
+        return [(key, token) for key, (_, name, token) in self.running.items() if name == incarnation]
 
     def check_finals(self, documents: Sequence[Document]) -> None:
         """Hold the final records against what they were."""
