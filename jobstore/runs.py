@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from pymongo import DESCENDING, ReturnDocument
 
 from jobstore.connection import Document, Documents, stored
-from jobstore.firing import Firing, read_firing
+from jobstore.firing import VERSION, Firing, read_firing
 from jobstore.ledger import RETENTION, again
 from jobstore.lifecycle import after, before
 from jobstore.servertime import ServerTime
@@ -41,7 +41,8 @@ class Runs:
         Repeating the call with the same ``run_token`` after a lost reply gives the same answer.  Without a positive
         answer no target code may run.
         """
-        same = {"_id": firing, "attempt": attempt, "epoch": epoch}
+        # A record of a newer version must not be begun by a worker that could not read it afterwards.
+        same = {"_id": firing, "v": VERSION, "attempt": attempt, "epoch": epoch}
         change = [
             {
                 "$set": {
