@@ -17,6 +17,8 @@ _OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("--every", "every", {"metavar": "LENGTH", "help": "An interval, such as 5s, 1m30s or 2h."}),
     ("--at", "at", {"metavar": "INSTANT", "help": "Once, such as 2026-12-31T23:59."}),
     ("--calendar", "calendar", {"metavar": "JSON", "help": 'Calendar steps, such as \'{"months": 1, "hour": 2}\'.'}),
+    ("--rrule", "rrule", {"metavar": "RULE", "help": "A recurrence rule, such as FREQ=MONTHLY;BYDAY=-1FR."}),
+    ("--dialect", "dialect", {"metavar": "NAME", "help": "How the cron expression is read; by default unix."}),
     ("--tz", "timezone", {"metavar": "ZONE", "help": "Time zone; by default the tenant's."}),
     ("--start", "start", {"metavar": "INSTANT", "help": "Nothing fires before."}),
     ("--end", "end", {"metavar": "INSTANT", "help": "Nothing fires after."}),

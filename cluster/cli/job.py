@@ -46,6 +46,8 @@ def put(shell: Shell, /, tenant: str, job: str, expected_revision: int | None, o
     zone = zone_of(dict(view.trigger))
     for at in view.next:
         click.echo(f"  next {local(at, zone)}")
+    for note in result.notes:
+        click.echo(f"  note {note}")
 
 
 @command.command("list", short_help="List the jobs of a tenant.")

@@ -1,7 +1,7 @@
 """A job as its owner writes it: one flat mapping, in YAML, JSON or options, read into a spec with every fault told."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,15 +9,14 @@ from typing import Any, Final
 from jobstore.errors import InvalidInput, InvalidTrigger, TriggerStuck
 from jobstore.job import JobSpec, Retry, parse_spec
 from jobstore.tenant import Defaults
+from jobstore.timetable import KEYS as timetable_keys  # noqa: N811  (their keys, not ours)
 from jobstore.timetable import Timetable
+from jobstore.timetable.zones import read_stored_zone
 
-WHEN: Final = ("cron", "every", "at", "calendar", "dialect", "timezone", "start", "end", "start_date", "end_date")
+WHEN: Final = timetable_keys
 WHAT: Final = ("task", "function")
 HOW: Final = tuple(name for name in JobSpec.model_fields if name not in ("trigger", "target"))
 KEYS: Final = (*WHEN, *WHAT, *HOW)
-
-# What a specification may leave out and the stored form names: the phase of an interval.
-_PHASES: Final = (("every", "start"), ("calendar", "start_date"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +67,40 @@ def _timetable(
 ) -> Timetable:
     try:
         found = Timetable.from_spec(when, zone=defaults.zone, now=now)
-        for kind, phase in _PHASES:
-            if stored is not None and kind in when and phase not in when and kind in stored and phase in stored:
-                kept = Timetable.from_spec({**when, phase: stored[phase]}, zone=defaults.zone, now=now)
-                if kept.to_document() == dict(stored):
-                    return kept
+        for phase in sorted(set(_phases(stored))):
+            kept = _with_phase(when, defaults, phase)
+            if kept is not None and kept.to_document() == stored:
+                return kept
     except TriggerStuck as error:
         raise InvalidTrigger(f"the trigger never fires: {error}") from error
     return found
+
+
+def _with_phase(when: Mapping[str, Any], defaults: Defaults, phase: datetime) -> Timetable | None:
+    try:
+        return Timetable.from_spec(when, zone=defaults.zone, now=phase)
+    except (InvalidTrigger, TriggerStuck):
+        return None
+
+
+def _phases(stored: object) -> Iterator[datetime]:
+    """Yield the instants that a stored trigger, or a part of it, is counted from.
+
+    A specification may leave them out; the one that was the present then gives the same trigger again.
+    """
+    if isinstance(stored, list | tuple):
+        for part in stored:
+            yield from _phases(part)
+    elif isinstance(stored, Mapping):
+        zone = read_stored_zone(str(stored.get("timezone", "UTC")))
+        if isinstance(start := stored.get("start"), str):
+            phase = datetime.fromisoformat(start)
+            yield phase if phase.tzinfo is not None else phase.replace(tzinfo=zone)
+        elif isinstance(day := stored.get("start_date"), str):
+            # At noon it is the same day in that zone, for any clock change.
+            yield datetime.fromisoformat(day).replace(hour=12, tzinfo=zone)
+        for kind in ("any", "all", "or", "and"):
+            yield from _phases(stored.get(kind))
 
 
 def _spec_fields(fields: Mapping[Any, Any], defaults: Defaults, faults: list[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from cluster.operations.common import NotAllowed, Room, open_room, until_won
 from cluster.operations.definition import Definition, read_definition
 from cluster.operations.editing import edit_job, freshen, from_now_on, taken_away
-from cluster.operations.shown import job_row, job_view, quarantine_reason
+from cluster.operations.shown import clock_notes, job_row, job_view, quarantine_reason
 from cluster.operations.targets import check_target
 from cluster.operations.views import JobRow, JobView, PutResult, Verdict
 from jobstore.clock import to_posix
@@ -149,8 +149,9 @@ def _answer(room: Room, verdict: Verdict, job: Job, warnings: list[str]) -> PutR
         warnings = [*warnings, f"the job is in quarantine and does not fire: {reason}; change it to bring it back"]
     if job.state == "paused":
         warnings = [*warnings, f"the job is paused; run: horarium job resume {room.tenant.id} {job.id}"]
-    view = job_view(room.tenant, job, now=room.store.time.now(), reason=reason)
-    return PutResult(verdict=verdict, job=view, warnings=tuple(warnings))
+    now = room.store.time.now()
+    view = job_view(room.tenant, job, now=now, reason=reason)
+    return PutResult(verdict=verdict, job=view, warnings=tuple(warnings), notes=clock_notes(job.timetable, now))
 
 
 def _document(room: Room, job_id: str) -> Mapping[str, Any]:

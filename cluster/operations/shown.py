@@ -1,20 +1,22 @@
 """Stored things as views."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from cluster.operations.views import CoversView, FiringView, JobRow, JobView, TenantView
 from cluster.operations.words import why
 from jobstore.clock import from_posix
-from jobstore.errors import HorariumError
+from jobstore.errors import TriggerStuck
 from jobstore.firing import Firing
 from jobstore.job import Job
 from jobstore.jobs import readable
 from jobstore.tenant import Tenant
-from jobstore.timetable import Timetable
+from jobstore.timetable import Timetable, preview
 
-UPCOMING = 5
+UPCOMING: Final = 5
+_OFTEN: Final = timedelta(hours=4)
+_FAR: Final = 400
 
 
 def tenant_view(tenant: Tenant, *, jobs: int | None = None, next_due: float | None = None) -> TenantView:
@@ -151,9 +153,29 @@ def following(timetable: Timetable, instant: datetime, count: int) -> tuple[date
     try:
         while len(found) < count and (after := timetable.after(found[-1] if found else instant)) is not None:
             found.append(after)
-    except HorariumError:  # a trigger that is stuck has no next instant to show
+    except TriggerStuck:  # it has no next instant to show
         pass
     return tuple(found)
+
+
+def clock_notes(timetable: Timetable, now: datetime) -> tuple[str, ...]:
+    """Return a sentence for the next instant that a change of the clocks moves, leaves out or repeats, of each kind."""
+    near = following(timetable, now, UPCOMING)
+    if len(near) < UPCOMING or near[-1] - now < _OFTEN:
+        return ()  # what fires so often follows real time
+    found: dict[str, str] = {}
+    try:
+        for occurrence in preview(timetable, now, _FAR):
+            if "dst_gap" in occurrence.marks:
+                how = "does not fire then" if occurrence.skipped else "fires just after"
+                found.setdefault("gap", f"{occurrence.local}: the clocks go forward over the time, so it {how}")
+            if "dst_overlap" in occurrence.marks:
+                found.setdefault(
+                    "overlap", f"{occurrence.local}: the clocks go back, and the time comes twice that day"
+                )
+    except TriggerStuck:
+        return ()
+    return tuple(found.values())
 
 
 def next_of(job: Job) -> datetime | None:

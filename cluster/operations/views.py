@@ -90,11 +90,12 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutResult:
-    """What became of a job that was put, and what to know about it."""
+    """What became of a job that was put; ``notes`` are about clock changes, ``warnings`` about what may be wrong."""
 
     verdict: Verdict
     job: JobView
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,7 +159,7 @@ TENANT_KEYS = {
 
 def test_json_has_the_keys_that_programs_rely_on(acme: Cli):
     put = acme(*JOB, "--every", "1h", "--task", "a.b", "-o", "json").json
-    assert set(put) == {"verdict", "job", "warnings"}
+    assert set(put) == {"verdict", "job", "warnings", "notes"}
     assert set(put["job"]) == JOB_KEYS
     fired = acme("job", "trigger", "acme", "tick", "-o", "json").json
     assert set(fired) == {"created", "firing"}

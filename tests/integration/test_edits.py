@@ -357,6 +357,12 @@ class Chaos:
         self.log: list[str] = []
         self.timetables: list[tuple[float, str]] = []
         self.begun: list[tuple[str, int]] = []
+        self.policy: dict[str, str] = [
+            {},
+            {"catch_up": "all"},
+            {"catch_up": "all", "overlap": "buffer_one"},
+            {"overlap": "buffer_one"},
+        ][seed % 4]
 
     def reach(self, name: str) -> None:
         if self.depth >= 3 or self.rng.random() > 0.25:
@@ -408,7 +414,7 @@ class Chaos:
 
     def _put(self, period: int) -> None:
         self.value += 1
-        result = put(self.cluster, every(period, kwargs={"n": self.value}))
+        result = put(self.cluster, every(period, kwargs={"n": self.value}, **self.policy))
         self.answered = max(self.answered, result.job.revision)
 
     def edit(self) -> None:
@@ -447,7 +453,7 @@ def test_edits_pauses_and_crashes_in_any_order_lose_nothing_and_begin_nothing_ol
     stepped: ManualCluster, between: Between, seed: int
 ):
     chaos = Chaos(stepped, seed)
-    put(stepped, every(10, kwargs={"n": 0}))
+    put(stepped, every(10, kwargs={"n": 0}, **chaos.policy))
     chaos.look()
     between.reach = chaos.reach  # type: ignore[method-assign]
     for _ in range(25):

@@ -180,6 +180,13 @@ def test_the_same_definition_again_changes_nothing_even_where_the_phase_is_left_
     assert cluster.store.jobs(tenant_of(cluster).place).fetch("tick") == before
 
 
+def test_a_put_says_which_dates_a_change_of_the_clocks_moves(cluster: ManualCluster, acme: str):
+    gap, overlap = put(cluster, {"cron": "30 2 * * *", "timezone": "Europe/Paris", "task": "demo.task"}).notes
+    assert gap == "Sun 2027-03-28 03:00:00 +02:00: the clocks go forward over the time, so it fires just after"
+    assert overlap.startswith("Sun 2027-10-31 02:30:00 +02:00: the clocks go back")
+    assert put(cluster, every(5)).notes == ()
+
+
 @pytest.mark.parametrize("value", [True, 1.0, "1", [1]])
 def test_a_value_of_another_type_is_a_change(cluster: ManualCluster, acme: str, value: Any):
     put(cluster, every(5, kwargs={"a": 1}))

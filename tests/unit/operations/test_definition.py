@@ -37,7 +37,17 @@ def test_a_function_is_a_target_of_its_own_kind():
     assert (target.kind, target.name) == ("function", "tidy")
 
 
-@pytest.mark.parametrize("definition", [{"every": "7s"}, {"calendar": {"days": 2}}])
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"every": "7s"},
+        {"every": "7s", "end": "2036-01-01"},
+        {"calendar": {"days": 2}},
+        {"rrule": "FREQ=WEEKLY;INTERVAL=2"},
+        {"cron": "0 3 * * *", "max_firings": 3},
+        {"any": [{"every": "7s"}, {"calendar": {"days": 2}}]},
+    ],
+)
 def test_the_phase_of_an_interval_is_kept_where_none_is_given(definition: dict[str, Any]):
     first = read(definition | {"task": "a.b"}).spec
     later = read_definition(
