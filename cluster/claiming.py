@@ -71,8 +71,7 @@ class ClaimPass:
         turns = [turn for turn in self._turns(nodes) if turn.budget > 0]
         # The trust counts from before the claim: a slow answer must not stretch it.
         trusted_until = trust_ends(clock.monotonic(), self.policy)
-        looks = self.claims.look_all([(turn.tenant.place, turn.budget) for turn in turns])
-        takes = [Take(turn, outlook) for turn, outlook in zip(turns, looks, strict=True)]
+        takes = self._look(turns)
         self.crew.map(self._claim, [take for take in takes if take.outlook.due])
         works = [work for take in takes for work in take.works]
         self.recorder.run(works, trusted_until=trusted_until)
@@ -118,6 +117,15 @@ class ClaimPass:
     def _is_quiet(self, entry: Entry, now: float) -> bool:
         quiet = self._quiet.get(entry.uid)
         return quiet is not None and quiet.seq == entry.seq and now < quiet.until
+
+    def _look(self, turns: Sequence[Turn]) -> list[Take]:
+        whole = [turn for turn in turns if turn.part is None]
+        looks = self.claims.look_all([(turn.tenant.place, turn.budget) for turn in whole])
+        takes = [Take(turn, outlook) for turn, outlook in zip(whole, looks, strict=True)]
+        for turn in turns:
+            if turn.part is not None:
+                takes.append(Take(turn, self.claims.look_in_part(turn.tenant.place, turn.part, budget=turn.budget)))
+        return takes
 
     def _claim(self, take: Take) -> None:
         """Claim what one tenant's look has found to be due."""

@@ -9,16 +9,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from jobstore.agenda import Entry
+from jobstore.claims import Part
 from jobstore.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One tenant's share of a pass."""
+    """One tenant's share of a pass; ``part`` of its due jobs comes first where several nodes serve it."""
 
     entry: Entry
     tenant: Tenant
     budget: int
+    part: Part | None = None
 
 
 def preferred(uid: str, nodes: Collection[str]) -> str | None:
@@ -52,13 +54,17 @@ class Turns:
             help_after: A tenant later than this many seconds is served by whoever comes.
         """
         turns = []
+        ranks = sorted(nodes)
         for entry, tenant in due:
-            if now - entry.next <= help_after and preferred(entry.uid, nodes) != node:
+            late = now - entry.next > help_after
+            if not late and preferred(entry.uid, nodes) != node:
                 continue
+            # All nodes at the head of one queue would spend half their work on lost races.
+            part = Part(ranks.index(node), len(ranks)) if late and len(ranks) > 1 and node in ranks else None
             most = 2 * self.quantum * tenant.weight
             left = min(most, self._deficit.get(entry.uid, 0) + self.quantum * tenant.weight)
             self._deficit[entry.uid] = left
-            turns.append(Turn(entry, tenant, left))
+            turns.append(Turn(entry, tenant, left, part))
         present = {entry.uid for entry, _ in due}
         # A tenant with nothing due saves nothing up.
         self._deficit = {uid: left for uid, left in self._deficit.items() if uid in present}

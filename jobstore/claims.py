@@ -28,6 +28,14 @@ _WORTH_A_UNION: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of ``of`` disjoint parts of a tenant's jobs, by a hash of their keys."""
+
+    number: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What one look saw: keys of documents that may be due, and the earliest instant of all the others.
 
@@ -79,6 +87,32 @@ class Claims:
             if complete:
                 break
         return _outlook(seen, now, budget, complete=complete)
+
+    @stored
+    def look_in_part(self, place: Place, part: Part, *, budget: int) -> Outlook:
+        """Return what is due in one part of a tenant's jobs; it says nothing of the rest.
+
+        When the part holds less than ``budget``, its node helps with the others: the whole is looked at.
+        """
+        now = self._time.now()
+        hashed = {"$mod": [{"$abs": {"$toHashedIndexKey": "$_id"}}, part.of]}
+        condition = {
+            "next_run_time": {"$gte": _BEGINNING, "$lte": to_posix(now)},
+            "lease_until": {"$not": {"$gt": now}},
+            "$expr": {"$eq": [hashed, part.number]},
+        }
+        found = self._collections.jobs(place).aggregate(
+            [
+                {"$match": condition | place.scope()},
+                {"$sort": {"next_run_time": 1}},
+                {"$limit": budget},
+                {"$project": {"_id": 1}},
+            ]
+        )
+        keys = tuple(document["_id"] for document in found)
+        if len(keys) < budget:
+            return self.look(place, budget=budget)
+        return Outlook(keys, None, to_posix(now), held=False, complete=False)
 
     def _is_complete(self, seen: Sequence[Document], limit: int, now: datetime) -> bool:
         # A claimed job waits at the end of its lease: only past that point is every document unclaimed.

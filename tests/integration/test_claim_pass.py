@@ -1,5 +1,6 @@
 """From due to dispatched, step by step on a real MongoDB: what each pass writes, and what a crash leaves."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -324,3 +325,24 @@ def test_another_nodes_tenant_is_left_to_it_until_it_is_late(cluster: ManualClus
     assert cluster.node(other).claiming.next_due(both) > to_posix(cluster.clock.now()) + 0.5
     cluster.advance(2.1)
     assert cluster.claim(other, both) == 1
+
+
+def test_two_nodes_at_one_late_tenant_take_different_jobs(cluster: ManualCluster):
+    """Neither waits at the other's head: what one node looks at, the other does not."""
+    cluster.policy = replace(cluster.policy, budget=40)
+    acme = cluster.tenant("acme")
+    for number in range(200):
+        cluster.job(acme, f"job-{number}", {"every": "1h", "start": START.isoformat()})
+    cluster.advance(5)
+    both = ("node-a", "node-b")
+    looks = []
+    for name in both:
+        claiming = cluster.node(name).claiming
+        (take,) = claiming._look(claiming._turns(both))
+        looks.append(set(take.outlook.due))
+    assert [len(look) for look in looks] == [40, 40]
+    assert looks[0].isdisjoint(looks[1])
+    while sum(cluster.claim(name, both) for name in both):
+        pass
+    assert len(cluster.firings(acme)) == 200
+    assert not cluster.seen(WriteRefused)
