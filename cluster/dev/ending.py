@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ def drain(store: Store, wanted: Callable[[], bool], within: float = DRAIN_S) -> 
     return True
 
 
-def material(store: Store, memory: Memory, notes: Path) -> Material:
+def material(store: Store, memory: Memory, up: datetime, notes: Path) -> Material:
     """Return everything that the summary is made of (raises StoreUnavailable)."""
     ended = store.time.now()
     tenants, _ = store.tenants.all()
@@ -44,6 +45,7 @@ def material(store: Store, memory: Memory, notes: Path) -> Material:
         firings=firings,
         lines=read_lines(notes),
         begun=memory.begun,
+        up=up,
         ended=ended,
     )
 

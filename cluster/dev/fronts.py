@@ -1,8 +1,11 @@
 """Where a run is shown: live on a terminal, or as plain lines."""
 
+import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Final, Protocol, TextIO
 
@@ -51,16 +54,24 @@ class Output:
         self.stream = stream
         self.lost = False
         self._gone = gone
+        self._lock = threading.Lock()
 
     def write(self, action: Callable[[], object]) -> None:
         """Do something that writes, unless nobody reads."""
-        if self.lost:
-            return
-        try:
-            action()
-        except (OSError, ValueError):  # a closed stream raises ValueError
-            self.lost = True
-            self._gone()
+        with self._lock:
+            if self.lost:
+                return
+            try:
+                action()
+            except (OSError, ValueError):  # a closed stream raises ValueError
+                self.lost = True
+                self._discard()
+                self._gone()
+
+    def _discard(self) -> None:
+        """Let what is still buffered go nowhere: the interpreter would complain about it at the end."""
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def line(self, text: str) -> None:
         """Write a line and flush it, with signs that the encoding lacks replaced."""

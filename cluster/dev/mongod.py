@@ -56,7 +56,7 @@ class EmbeddedMongo:
         Raises:
             ConfigurationError: No program, no library, no port, or no primary in time; the message says what to do.
         """
-        program = binary or find_program(_WHEEL, "mongod")
+        program = binary or find_mongod()
         self._clock = clock or SystemClock()
         self._directory = RunDirectory("mongo", directory)
         self._parameters = {**_PARAMETERS, **(parameters or {})}
@@ -146,6 +146,11 @@ class EmbeddedMongo:
         words = [word for pair in options.items() for word in pair]
         parameters = [word for pair in self._parameters.items() for word in ("--setParameter", "=".join(pair))]
         return [str(program), "--quiet", "--nounixsocket", *words, *parameters]
+
+
+def find_mongod() -> Path:
+    """Return the server program of the wheel (raises ConfigurationError when it is not installed)."""
+    return find_program(_WHEEL, "mongod")
 
 
 def mongo_url(members: int, port: int) -> str:

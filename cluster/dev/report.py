@@ -29,7 +29,7 @@ def text(summary: Summary, signs: Signs, zone: tzinfo | None = None) -> str:
         "",
         *_tenants(summary.tenants),
     ]
-    lines += [f"  {line}" for line in _story(summary, signs, zone)]
+    lines += [f"  {line}".rstrip() for line in _story(summary, signs, zone)]
     lines += ["", f"  lost {summary.lost}, twice {summary.twice}{_said(summary)}"]
     return "\n".join(lines)
 

@@ -21,6 +21,7 @@ from cluster.dev.stack import DevStack
 from cluster.dev.summary import Summary
 from jobstore.errors import ConfigurationError
 from jobstore.runtime import Runtime
+from jobstore.timetable.zones import use_pinned_tzdata
 
 _INTERRUPTED: Final = 130
 _SIGNALLED: Final = 128
@@ -54,6 +55,7 @@ def run_dev(
     Raises:
         HorariumError: It cannot be started as asked; nothing is left running.
     """
+    use_pinned_tzdata()
     stream, runtime = out or sys.stdout, runtime or Runtime()
     work = work_of(options)
     plan = _plan(options, work)

@@ -19,6 +19,7 @@ from cluster.dev.scene import Scene, process_rows
 from cluster.dev.stack import DevStack, Step, Stopped
 from cluster.dev.summary import Summary, summarise
 from cluster.dev.watcher import Facts, Watcher
+from jobstore.errors import HorariumError
 from jobstore.runtime import Runtime
 from jobstore.store import Store, open_store
 
@@ -69,7 +70,13 @@ class Session:
                     return None
                 self._watch()
                 return self._shown(pool.submit(self._end))
+            except HorariumError:
+                if self.interrupts.impatient:  # what is missing was killed because somebody asked for it
+                    return None
+                raise
             finally:
+                self._stopping = self._stopping or "stopping"
+                self.stack.abort_start()
                 self._shown(pool.submit(self._clean))
 
     def step(self, step: Step) -> None:
@@ -85,7 +92,7 @@ class Session:
             self._tick()
         if not starting.done():
             self._stopping = "stopping"
-            self.stack.abort()
+            self.stack.abort_start()
         try:
             self._shown(starting)
         except Stopped:
@@ -122,7 +129,7 @@ class Session:
         store, watcher, memory, acts = self._store, self._watcher, self._memory, self._acts
         if store is None or watcher is None or memory is None or acts is None or self._up is None:
             return None
-        seconds = self.runtime.clock.monotonic() - self._up
+        seconds, ended = self.runtime.clock.monotonic() - self._up, store.time.now()
         acts.close()
         self._stopping = "stopping the nodes"
         killed = self.stack.supervisor.stop_stage(NODES)
@@ -133,7 +140,7 @@ class Session:
             return None
         watcher.look()
         summary = summarise(
-            material(store, memory, self.stack.notes),
+            material(store, memory, ended - timedelta(seconds=seconds), self.stack.notes),
             seconds=seconds,
             takeovers=watcher.takeovers.values(),
             steps=self.steps,
@@ -148,7 +155,6 @@ class Session:
         return working and not self.interrupts.impatient
 
     def _clean(self) -> None:
-        self._stopping = self._stopping or "stopping"
         if self._watcher is not None:
             self._watcher.stop()
         if self._acts is not None:
@@ -168,7 +174,8 @@ class Session:
     def _tick(self) -> None:
         self.runtime.clock.wait(self.interrupts.wake, _TICK_S)
         self.interrupts.wake.clear()
-        if self._acts is not None:
+        if self._watcher is not None and self._acts is not None and not self._stopping:
+            self._watcher.check()
             self._acts.look()
         while (key := self.keys.take()) is not None:
             if key == "q":

@@ -9,7 +9,7 @@ from typing import Self
 
 from cluster.dev.directory import RunDirectory
 from cluster.dev.logbook import LineSink, LogBook
-from cluster.dev.mongod import EmbeddedMongo, mongo_url
+from cluster.dev.mongod import EmbeddedMongo, find_mongod, mongo_url
 from cluster.dev.plan import StackPlan
 from cluster.dev.ports import free_port, is_taken
 from cluster.dev.supervisor import Supervisor
@@ -69,7 +69,7 @@ class DevStack:
         self.on_step = on_step
         self._begun = self._clock.monotonic()
         self._starting: Future[None] | None = None
-        self._aborted = threading.Event()
+        self._aborted, self._started = threading.Event(), threading.Event()
         self._preferred: int | None = _MONGO_PORT
         self.directory = RunDirectory("dev", plan.directory)
         # Where running code may write of itself, for the summary to hold against the ledger.
@@ -89,9 +89,11 @@ class DevStack:
 
         Raises:
             ConfigurationError: Something did not start; the message says why.  What did start is left to ``stop``.
-            Stopped: ``abort`` was called meanwhile.
+            Stopped: ``abort_start`` was called meanwhile.
         """
         self._begun = self._clock.monotonic()
+        if self.plan.mongodb_url is None:
+            find_mongod()  # before anything is started that would wait for it
         broker_url = self._broker_url()
         for attempt in range(_PORTS_TO_TRY, 0, -1):
             port = None if self.plan.mongodb_url else _mongo_port(self.plan.mongo_members, self._preferred)
@@ -105,12 +107,14 @@ class DevStack:
                 self.supervisor.kill_all()
                 self.supervisor = self._new_supervisor()
             else:
+                self._started.set()
                 return
 
-    def abort(self) -> None:
-        """End a ``start`` in another thread soon; ``stop`` follows when it has ended."""
-        self._aborted.set()
-        self.supervisor.kill_all()
+    def abort_start(self) -> None:
+        """End a ``start`` in another thread soon; nothing happens when it has ended, and ``stop`` must follow."""
+        if not self._started.is_set():
+            self._aborted.set()
+            self.supervisor.kill_all()
 
     def stop(self) -> list[str]:
         """End everything in order and give the directory up; return the names of what had to be killed."""

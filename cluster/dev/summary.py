@@ -77,6 +77,7 @@ class Summary:
 class Material:
     """What a summary is made of: all of it read after the nodes had stopped, the jobs first.
 
+    The run began at ``begun``; everything was up at ``up``.
     ``lines`` are what running code wrote of itself.
     """
 
@@ -84,6 +85,7 @@ class Material:
     jobs: Sequence[tuple[str, Job]]
     firings: Sequence[Firing]
     begun: datetime
+    up: datetime
     ended: datetime
     lines: Sequence[Mapping[str, Any]] = ()
 
@@ -105,9 +107,9 @@ def summarise(material: Material, *, seconds: float, takeovers: Iterable[Takeove
     return Summary(
         seconds=seconds,
         totals=total(run),
-        released=lateness(map(released_ms, _punctual(run, begun))),
-        begun=lateness(map(begun_ms, _punctual(run, begun))),
-        tenants=tuple(_tenant(tenant, run, found, begun) for tenant in material.tenants),
+        released=lateness(map(released_ms, _due_since(material.up, run))),
+        begun=lateness(map(begun_ms, _due_since(material.up, run))),
+        tenants=tuple(_tenant(tenant, run, found, material.up) for tenant in material.tenants),
         findings=tuple(found),
         takeovers=tuple(takeovers),
         caught_up=tuple(_caught_up(run, names, begun)),
@@ -122,18 +124,18 @@ def _of_this_run(firing: Firing, begun: datetime) -> bool:
     return firing.finished_at is not None and firing.finished_at >= begun
 
 
-def _punctual(firings: Iterable[Firing], begun: datetime) -> list[Firing]:
-    """Return those whose lateness is this run's doing: nobody was there for what was due before it began."""
-    return [firing for firing in firings if firing.covers.through >= begun.timestamp()]
+def _due_since(up: datetime, firings: Iterable[Firing]) -> list[Firing]:
+    """Return those whose lateness is the cluster's doing: nobody was there for what was due before."""
+    return [firing for firing in firings if firing.covers.start >= up.timestamp()]
 
 
-def _tenant(tenant: Tenant, run: Sequence[Firing], found: Sequence[Finding], begun: datetime) -> TenantSummary:
+def _tenant(tenant: Tenant, run: Sequence[Firing], found: Sequence[Finding], up: datetime) -> TenantSummary:
     mine = [firing for firing in run if firing.uid == tenant.uid]
     about = [finding for finding in found if finding.job.startswith(f"{tenant.id}/")]
     return TenantSummary(
         name=tenant.id,
         totals=total(mine),
-        begun=lateness(map(begun_ms, _punctual(mine, begun))),
+        begun=lateness(map(begun_ms, _due_since(up, mine))),
         lost=count(about, "lost"),
         twice=count(about, *_TWICE),
     )

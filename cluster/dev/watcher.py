@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -47,16 +48,22 @@ class Watcher:
         self._stop = threading.Event()
         self._final: set[str] = set()
         self._checked_at, self._counts = float("-inf"), (0, 0)
-        self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="watcher")
+        self._following: Future[None] | None = None
 
     def start(self) -> None:
         """Begin to follow."""
-        self._thread.start()
+        self._following = self._pool.submit(self._loop)
+
+    def check(self) -> None:
+        """Raise what ended the following, if something did: a screen that stands still would not tell."""
+        if self._following is not None and self._following.done():
+            self._following.result()
 
     def stop(self) -> None:
         """Stop following, and wait until it has."""
         self._stop.set()
-        self._thread.join(10.0)
+        self._pool.shutdown()
 
     def look(self) -> None:
         """Read once and tell (raises StoreUnavailable)."""

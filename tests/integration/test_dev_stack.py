@@ -163,7 +163,7 @@ def test_a_start_that_is_given_up_ends_soon_and_leaves_nothing(temporary: Path) 
 
     def give_up(step: Step) -> None:
         if step.name == "mongod":
-            stack.abort()
+            stack.abort_start()
 
     stack = DevStack(plan(), os.environ, on_step=give_up)
     with pytest.raises(Stopped):
