@@ -4,8 +4,8 @@ Every write names the claim's own nonce and the very values that the claim has r
 process after the lease or an edit by a stock client that knows nothing of leases, makes it match nothing.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from logging import Logger
@@ -42,7 +42,11 @@ class Fate(Enum):
 
 @dataclass(slots=True, eq=False)
 class Claim:
-    """One claimed job: its fence, the values its next write must find, and what it owes."""
+    """One claimed job: its fence, the values its next write must find, and what it owes.
+
+    ``running`` are the job's instances when it was claimed, claim nonce to process; ``member`` is the process that the
+    begin adds to them, if it is to count, and ``gone`` are those that it takes out.
+    """
 
     id: str
     nonce: str
@@ -54,6 +58,9 @@ class Claim:
     fate: Fate = Fate.OPEN
     begun: int = 0
     closed: bool = False
+    running: Mapping[str, str] = field(default_factory=dict)
+    member: str | None = None
+    gone: frozenset[str] = frozenset()
 
 
 class Claims:
@@ -137,6 +144,12 @@ class Claims:
         with pymongo.timeout(TIMEOUT_S):
             return self._documents.delete_one(_fence(claim)).deleted_count == 1
 
+    def over(self, claim: Claim) -> None:
+        """Take the claim's instance out of those that run."""
+        ours = {"_id": claim.id, "running.nonce": claim.nonce}
+        with pymongo.timeout(TIMEOUT_S):
+            self._documents.update_one(ours, {"$pull": {"running": {"nonce": claim.nonce}}})
+
     def let_go(self, job_id: str, nonce: str) -> None:
         """Let a job go as it is, for anybody to claim; harmless if it is no longer ours."""
         with pymongo.timeout(TIMEOUT_S):
@@ -161,6 +174,8 @@ class Claims:
             }
             earlier = {"$ifNull": ["$begun", {"$literal": []}]}
             change["begun"] = {"$slice": [{"$concatArrays": [[entry], earlier]}, _BEGINS_KEPT]}
+            if claim.member is not None:
+                change["running"] = _running_with(claim)
         last = through >= to_posix(claim.plan.run_times[-1])
         return self._write(claim, claim.plan.after(run_time), change, last=last)
 
@@ -196,6 +211,14 @@ class Claims:
             document = certain.find_one({"_id": claim.id}, projection=["begun"])
         begun = (document or {}).get("begun", ())
         return any(entry["nonce"] == claim.nonce and entry["through"] == seconds(run_time) for entry in begun)
+
+
+def _running_with(claim: Claim) -> Document:
+    """Return the job's instances with this one: changed in place, as others may end meanwhile."""
+    out = {"$in": ["$$this.nonce", {"$literal": [claim.nonce, *claim.gone]}]}
+    kept = {"$filter": {"input": {"$ifNull": ["$running", {"$literal": []}]}, "cond": {"$not": [out]}}}
+    entry = {"nonce": {"$literal": claim.nonce}, "member": {"$literal": claim.member}, "at": "$$NOW"}
+    return {"$concatArrays": [kept, [entry]]}
 
 
 def _fence(claim: Claim) -> Document:

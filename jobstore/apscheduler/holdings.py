@@ -29,6 +29,8 @@ class Holdings:
         self._held: dict[str, Claim] = {}
         self._left_until: dict[str, float] = {}
         self._dropped: deque[Claim] = deque()
+        self._instances: dict[str, Claim] = {}
+        self._over: deque[Claim] = deque()
 
     @property
     def room(self) -> bool:
@@ -76,11 +78,28 @@ class Holdings:
             return False
         self._points.reach("begin.after")
         claim.begun += 1
+        if claim.member is not None:
+            self._instances[claim.nonce] = claim
         claim.renewed_at = self._clock.monotonic()
         if to_posix(run_time) >= to_posix(claim.plan.run_times[-1]):
             self._close(claim)
             self._end(claim)
         return True
+
+    def over(self, claim: Claim) -> None:
+        """Note that the runs of a claim have ended, for the count of the job's instances."""
+        if self._instances.pop(claim.nonce, None) is None:
+            return
+        try:
+            self._claims.over(claim)
+        except PyMongoError as error:
+            self._logger.info('The end of a run of job "%s" is told later: %s', claim.id, error)
+            self._over.append(claim)
+
+    @property
+    def busy(self) -> bool:
+        """Return whether instances that count run here, or have ended and are still counted."""
+        return bool(self._instances or self._over)
 
     def skip(self, claim: Claim) -> None:
         """Pass over what the claim owes: stock's answer when the job runs as often as it may already."""
@@ -88,13 +107,15 @@ class Holdings:
         if not self._claims.skip(claim):
             self._logger.info('Job "%s" was taken over, edited or removed while it was skipped', claim.id)
 
-    def release(self, claim: Claim) -> None:
-        """Let a claim go with its runs undone; if MongoDB does not answer, its lease will."""
+    def release(self, claim: Claim) -> bool:
+        """Let a claim go with its runs undone; if MongoDB does not answer (False), its lease will lapse."""
         self._close(claim)
         try:
             self._claims.let_go(claim.id, claim.nonce)
         except PyMongoError as error:
             self._logger.info('The claim on job "%s" is left to lapse: %s', claim.id, error)
+            return False
+        return True
 
     def drop(self, claim: Claim) -> None:
         """Note that the executor has let go of the runs; called by the garbage collector, so without any I/O."""
@@ -106,6 +127,10 @@ class Holdings:
             claim = self._dropped.popleft()
             if not claim.closed:
                 self.release(claim)
+            self.over(claim)
+        while self._over:
+            self._claims.over(self._over[0])
+            self._over.popleft()
         stale = self._clock.monotonic() - self._lease_s / 3
         with self._lock:
             # A claim that still queues is not renewed: another process may have a free thread for it.
@@ -119,15 +144,21 @@ class Holdings:
         """Release what was claimed for a pass and never reached an executor."""
         with self._lock:
             left_over = [claim for claim in self._held.values() if claim.fate is Fate.OPEN]
-        for claim in left_over:
-            self.release(claim)
+        self._release_several(left_over)
 
     def release_all(self) -> None:
         """Release everything: nothing that still queues will begin here."""
         with self._lock:
             held = list(self._held.values())
-        for claim in held:
-            self.release(claim)
+        self._release_several(held)
+
+    def _release_several(self, claims: list[Claim]) -> None:
+        answers = True
+        for claim in claims:
+            if answers:
+                answers = self.release(claim)
+            else:  # MongoDB is away: asking for each would take minutes; the leases lapse
+                self._close(claim)
 
     def _close(self, claim: Claim) -> None:
         claim.closed = True

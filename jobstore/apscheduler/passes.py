@@ -6,16 +6,22 @@ when a shared store is started in it.
 """
 
 import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
 from pymongo.errors import PyMongoError
 
+from jobstore.apscheduler.plan import Plan, plan_runs
+from jobstore.apscheduler.presence import Presence
+
+Planner = Callable[[Mapping[str, Any], datetime, datetime, float | None], Plan]
+
 # A pass that claimed nothing although something looked due (the server's clock is behind ours) does not spin: it waits
 # this long, and twice as long each further time.
 _SHORTEST_WAIT_S: Final = 0.02
-_NAME: Final = "_horarium_pass"
+NAME: Final = "_horarium_pass"
 
 
 class SharedStore(Protocol):
@@ -35,8 +41,55 @@ class SharedStore(Protocol):
         ...
 
 
+class Pass(Protocol):
+    """What a shared store needs of the loop that it is part of.
+
+    ``plan`` says what a claimed job owes; ``presence`` is this process among those that count instances, if it does.
+    """
+
+    @property
+    def inside(self) -> bool:
+        """Return whether the caller runs in the middle of a pass over this store."""
+        ...
+
+    @property
+    def plan(self) -> Planner:
+        """Return how triggers are evaluated."""
+        ...
+
+    @property
+    def presence(self) -> Presence | None:
+        """Return this process's sign of life, or None if instances are not counted across processes."""
+        ...
+
+    def leave(self, alias: str, store: SharedStore) -> None:
+        """Let the store go."""
+        ...
+
+
+class Patience:
+    """How long a loop waits until it looks again."""
+
+    def __init__(self) -> None:
+        self._in_vain = 0
+
+    def bounded(self, wait: float | None, claimed: int, longest: float) -> float:
+        """Return ``wait`` within its bounds: no longer than ``longest``, and no spinning on what cannot be claimed."""
+        if wait is None:
+            return longest
+        if claimed or wait >= _SHORTEST_WAIT_S:
+            self._in_vain = 0
+        else:
+            wait = _SHORTEST_WAIT_S * 2 ** min(self._in_vain, 10)
+            self._in_vain += 1
+        return min(wait, longest)
+
+
 class SharedPass:
     """Stands before ``_process_jobs`` and ``_lookup_executor`` of one scheduler."""
+
+    plan: Planner = staticmethod(plan_runs)
+    presence: Presence | None = None
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
@@ -44,23 +97,24 @@ class SharedPass:
         self._lookup_executor = scheduler._lookup_executor
         self._stores: dict[str, SharedStore] = {}
         self._thread: int | None = None
-        self._in_vain = 0
+        self._patience = Patience()
 
     @classmethod
-    def of(cls, scheduler: Any) -> "SharedPass":
-        """Return the pass of ``scheduler``, wrapping it the first time."""
-        existing: SharedPass | None = vars(scheduler).get(_NAME)
+    def of(cls, scheduler: Any) -> "Any":
+        """Return the pass of ``scheduler``, wrapping it the first time; a scheduler of ours brings its own."""
+        existing: SharedPass | None = vars(scheduler).get(NAME)
         if existing is not None:
             return existing
         made = cls(scheduler)
-        setattr(scheduler, _NAME, made)
+        setattr(scheduler, NAME, made)
         scheduler._process_jobs = made.run
         scheduler._lookup_executor = made.executor
         return made
 
-    def join(self, alias: str, store: SharedStore) -> None:
-        """Let a store take part."""
+    def join(self, alias: str, store: SharedStore) -> "SharedPass":
+        """Let a store take part; return the pass as the store sees it."""
         self._stores[alias] = store
+        return self
 
     def leave(self, alias: str, store: SharedStore) -> None:
         """Let a store go; with the last one the pass is stock's again."""
@@ -92,17 +146,7 @@ class SharedPass:
             claimed = sum(store.end_pass() for store in stores)
         if self._scheduler.state == STATE_PAUSED:
             return wait
-        return self._bounded(wait, claimed, min(store.longest_wait_s for store in stores))
-
-    def _bounded(self, wait: float | None, claimed: int, longest: float) -> float:
-        if wait is None:
-            return longest
-        if claimed or wait >= _SHORTEST_WAIT_S:
-            self._in_vain = 0
-        else:
-            wait = _SHORTEST_WAIT_S * 2 ** min(self._in_vain, 10)
-            self._in_vain += 1
-        return min(wait, longest)
+        return self._patience.bounded(wait, claimed, min(store.longest_wait_s for store in stores))
 
     def _pass_of_stock(self) -> float | None:
         wait: float | None = self._process_jobs()

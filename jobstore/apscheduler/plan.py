@@ -36,13 +36,18 @@ def plan_runs(state: Mapping[str, Any], first: datetime, now: datetime, decided_
     limit = to_posix(now)
     while following is not None and to_posix(following) <= limit:
         due.append(following)
-        following = _next(state["trigger"], following, now)
+        following = following_of(state["trigger"], following, now)
     if decided_through is not None:
         due = [run_time for run_time in due if to_posix(run_time) > decided_through]
     return Plan(tuple(due), following)
 
 
-def _next(trigger: Any, run_time: datetime, now: datetime) -> datetime | None:
+def following_of(trigger: Any, run_time: datetime, now: datetime) -> datetime | None:
+    """Return what a trigger names after ``run_time``, by its own code.
+
+    Raises:
+        TriggerStuck: It raised, or does not move forward.
+    """
     try:
         following: datetime | None = trigger.get_next_fire_time(run_time, now)
     except Exception as error:  # a trigger class of the application may raise anything

@@ -16,13 +16,13 @@ from jobstore.apscheduler.dropin import MongoDBJobStore
 from jobstore.apscheduler.edits import changes
 from jobstore.apscheduler.holdings import Holdings
 from jobstore.apscheduler.jobs import SharedJob
-from jobstore.apscheduler.passes import SharedPass
+from jobstore.apscheduler.passes import Pass, SharedPass
 from jobstore.apscheduler.pickles import read_state, revive, run_time_of, write_state
-from jobstore.apscheduler.plan import plan_runs
+from jobstore.apscheduler.plan import Plan
 from jobstore.apscheduler.runs import Runs
 from jobstore.apscheduler.stored import LEASE, PICKLED, Document, seconds
 from jobstore.clock import from_posix
-from jobstore.errors import InvariantBroken, RevisionConflict, TriggerStuck, Unreadable
+from jobstore.errors import InvalidTrigger, InvariantBroken, RevisionConflict, TriggerStuck, Unreadable
 from jobstore.ids import IdSource, SystemIds
 from jobstore.points import NoPoints, Points
 
@@ -53,7 +53,7 @@ class SharedMongoDBJobStore(MongoDBJobStore):
     ids: ClassVar[IdSource] = SystemIds()
     points: ClassVar[Points] = NoPoints()
 
-    _pass: SharedPass | None = None
+    _pass: Pass | None = None
     _returning: Claim | None = None
 
     def start(self, scheduler: Any, alias: str) -> None:
@@ -65,15 +65,14 @@ class SharedMongoDBJobStore(MongoDBJobStore):
         self._claimed = 0
         self._baffling: dict[str, float] = {}
         if scheduler is not None:
-            self._pass = SharedPass.of(scheduler)
-            self._pass.join(alias, self)
+            self._pass = SharedPass.of(scheduler).join(alias, self)
 
     def shutdown(self) -> None:
         """Give back what is claimed and not begun, and close the client if this store made it."""
         if self._pass is not None:
+            self._holdings.release_all()
             self._pass.leave(self._alias, self)
             self._pass = None
-            self._holdings.release_all()
         super().shutdown()
 
     @property
@@ -122,7 +121,7 @@ class SharedMongoDBJobStore(MongoDBJobStore):
         if not isinstance(job, SharedJob):
             self._overwrite(job)
         elif job.claim is not None and job.claim is self._returning:
-            self._conclude(job.claim)
+            self.conclude(job.claim)
         else:
             self._edit(job)
 
@@ -130,12 +129,12 @@ class SharedMongoDBJobStore(MongoDBJobStore):
         """Delete a job (raises JobLookupError); a job that the loop says has ended goes when its last run begins."""
         claim = self._returning
         if claim is not None and claim.id == job_id and self._in_pass:
-            self._conclude(claim)
+            self.conclude(claim)
             return
         lost = self._holdings.open_claim(job_id) if self._in_pass else None
         if lost is not None and lost.state["executor"] not in self._scheduler._executors:
             lost.fate = Fate.REFUSED  # the loop deletes a job whose executor went away since it was claimed
-            self._conclude(lost)
+            self.conclude(lost)
             return
         super().remove_job(job_id)
 
@@ -144,7 +143,8 @@ class SharedMongoDBJobStore(MongoDBJobStore):
         claim = job.claim
         if claim is None:
             raise InvariantBroken(f"{job!r} was handed over and never claimed")
-        runs = Runs(run_times, partial(self._holdings.begin, claim))
+        over = None if claim.member is None else partial(self._holdings.over, claim)
+        runs = Runs(run_times, partial(self._holdings.begin, claim), over)
         runs.when_dropped(partial(self._holdings.drop, claim))
         claim.fate = Fate.REFUSED
         try:
@@ -163,6 +163,32 @@ class SharedMongoDBJobStore(MongoDBJobStore):
         claimed, self._claimed = self._claimed, 0
         return claimed
 
+    def count_instances(self, claim: Claim) -> int:
+        """Return how many instances of a claimed job run, in all processes, and have its begin add this one.
+
+        Nobody else can begin one meanwhile: that takes a claim.  Instances of processes that are gone do not count.
+
+        Raises:
+            StoreUnavailable: MongoDB did not answer.
+        """
+        presence = None if self._pass is None else self._pass.presence
+        if presence is None:
+            raise InvariantBroken("instances are counted, and this process gives no sign of life")
+        dead = presence.gone(set(claim.running.values()))
+        claim.gone = frozenset(nonce for nonce, member in claim.running.items() if member in dead)
+        claim.member = presence.member
+        return len(claim.running) - len(claim.gone)
+
+    def pass_over(self, claim: Claim) -> None:
+        """Move a claimed job past what it owes without running it: all its instances run already."""
+        claim.fate = Fate.SKIPPED
+        self.conclude(claim)
+
+    @property
+    def busy(self) -> bool:
+        """Return whether instances that count across processes still run here."""
+        return self._holdings.busy
+
     @property
     def _in_pass(self) -> bool:
         return self._pass is not None and self._pass.inside
@@ -172,12 +198,11 @@ class SharedMongoDBJobStore(MongoDBJobStore):
         try:
             job = self._revive(document)
             self._require_executor(job)
-            first = job.next_run_time or from_posix(document["next_run_time"])
-            plan = plan_runs(job.state, first, now, document.get("decided_through"))
+            plan = self._plan(job, document, now)
         except Unreadable as error:
             self._leave(document, str(error))
             return None
-        except TriggerStuck as error:
+        except (TriggerStuck, InvalidTrigger) as error:
             super()._set_aside(document, str(error))
             return None
         claim = Claim(
@@ -188,6 +213,7 @@ class SharedMongoDBJobStore(MongoDBJobStore):
             state=job.state,
             plan=plan,
             renewed_at=self.clock.monotonic(),
+            running={entry["nonce"]: entry["member"] for entry in document.get("running", ())},
         )
         if not plan.run_times:
             self._logger.info('Job "%s" was set back to a run time that had begun already', claim.id)
@@ -201,6 +227,12 @@ class SharedMongoDBJobStore(MongoDBJobStore):
                 job.misfire_grace_time, ceil(self.lease_for.total_seconds()) + _GRACE_BEYOND_LEASE_S
             )
         return job
+
+    def _plan(self, job: SharedJob, document: Document, now: datetime) -> Plan:
+        if self._pass is None:
+            raise InvariantBroken("a job was claimed outside a pass")
+        first = job.next_run_time or from_posix(document["next_run_time"])
+        return self._pass.plan(job.state, first, now, document.get("decided_through"))
 
     def _require_executor(self, job: Job) -> None:
         if not self._knows_executor(job):
@@ -218,7 +250,8 @@ class SharedMongoDBJobStore(MongoDBJobStore):
         self._logger.warning('Job "%s" is left to another process: %s', job_id, reason)
         self._claims.let_go(job_id, document["claim_nonce"])
 
-    def _conclude(self, claim: Claim) -> None:
+    def conclude(self, claim: Claim) -> None:
+        """Act on what became of a claimed job: begun runs move it on, skipped ones now; refused, it is let go."""
         self._returning = None
         if claim.fate is Fate.SUBMITTED:
             self.points.reach("advance.after")

@@ -9,6 +9,7 @@ stands beside them, and the pickle stays stock's::
     claim_token: int                                                      + 1 per claim and per edit
     decided_through: double                                               no run time up to here is run again
     begun: [{through: double, owner: str, nonce: str, at: Date}]          who began the last runs, newest first
+    running: [{nonce: str, member: str, at: Date}]                        instances, where they are counted across processes
 
 Instants of the timetable are doubles, as in stock; what happened, and the lease, are Dates by the server's clock.
 """
