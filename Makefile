@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.horarium-ready
 
-.PHONY: help up test check fix lint types imports fast clean
+.PHONY: help up test chaos bench check fix lint types imports fast clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ up: $(STAMP) ## Install into .venv and run everything on this machine: horarium 
 test: $(STAMP) ## All tests, against real servers that the tests start themselves
 	@$(BIN)/python -m pytest $(ARGS)
 
+chaos: $(STAMP) ## Every fault at 100 firings a second, then a table; about an hour
+	@HORARIUM_TEST_CHAOS=1 $(BIN)/python -m pytest tests/faults tests/simulation -q $(ARGS)
+
 check: $(STAMP) lint types imports fast ## Format, lint, types, import contracts, fast tests
 
 lint: $(STAMP)
@@ -37,6 +40,9 @@ imports: $(STAMP)
 
 fast: $(STAMP)
 	@$(BIN)/python -m pytest -q -m "not servers and not slow"
+
+bench: $(STAMP) ## Benchmarks beside the peers; ARGS="--quick" takes minutes, --only TEXT picks rows
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 fix: $(STAMP) ## Format, and mend what the linter can mend
 	@$(BIN)/ruff format --quiet .

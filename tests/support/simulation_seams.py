@@ -8,15 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from unittest.mock import patch
 
 from pymongo.errors import AutoReconnect
 
-from jobstore.agenda import Agenda
-from jobstore.members import Members
 from jobstore.runtime import Runtime
 from jobstore.servertime import ManualServerTime
-from jobstore.store import Store
-from jobstore.tenants import Collections, TenantCache, Tenants
+from jobstore.store import Store, open_store
 
 Document = dict[str, Any]
 WRITES = frozenset(
@@ -203,19 +201,9 @@ class SeamClient:
 
 def seam_store(client: Any, database: str, runtime: Runtime, controller: Controller) -> Store:
     """Return the real store over a seam client."""
-    base = client.get_database(database)
-    tenants = Tenants(base)
-    cache = TenantCache(tenants, runtime.clock)
-    cache._lock = SeamLock(controller)  # type: ignore[assignment]  # held over a command
-    return Store(
-        client=client,
-        control=base,
-        runtime=runtime,
-        time=ManualServerTime(runtime.clock),
-        collections=Collections(client),
-        tenants=tenants,
-        cache=cache,
-        agenda=Agenda(base, runtime.ids),
-        nodes=Members(base, "nodes"),
-        workers=Members(base, "workers"),
-    )
+    with patch("jobstore.store.connect", lambda *_, **__: client):
+        store = open_store(
+            "mongodb://simulated", control=database, runtime=runtime, name="", time=ManualServerTime(runtime.clock)
+        )
+    store.cache._lock = SeamLock(controller)  # type: ignore[assignment]  # held over a command
+    return store

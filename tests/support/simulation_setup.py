@@ -43,6 +43,18 @@ class Options:
     theme: str | None = None
 
 
+class _Collections(dict[str, Any]):
+    """The collections of a database, each made once."""
+
+    def __init__(self, client: MongoClient[dict[str, Any]], database: str) -> None:
+        super().__init__()
+        self._database = client[database]
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self._database[name]
+        return self[name]
+
+
 class Server:
     """The mongod and what all schedules of a session share on it."""
 
@@ -51,10 +63,7 @@ class Server:
             url, tz_aware=True, retryWrites=False, retryReads=False, w=1, journal=False
         )
         self.database = database
-        self.raw: dict[str, Any] = {
-            name: self.client[database][name]
-            for name in ("agenda", "nodes", "workers", "jobs", "firings", "tenants", "config")
-        }
+        self.raw = _Collections(self.client, database)
         self.fibers: list[Fiber] = []
         place = Place(uid=UID, database=database, jobs="jobs", firings="firings")
         self.tenant = Tenant(id="acme", place=place, created_at=START)
