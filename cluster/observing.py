@@ -4,7 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from cluster.loop import Loop
 from cluster.node import Node
@@ -46,6 +52,8 @@ def observe(node: Node, where: Port) -> Observed:
         ConfigurationError: The port cannot be opened.
     """
     store = node.store
+    # They double the number of series, and nothing here asks for them.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

@@ -38,13 +38,13 @@ passwords with special characters work and nothing secret stands anywhere else. 
 - name: HORARIUM_MONGODB_URL
   valueFrom:
     secretKeyRef:
-      name: {{ include "horarium.mongodbSecret" . }}
-      key: {{ ternary .Values.mongodb.existingSecretKey "mongodb-url" (ne .Values.mongodb.existingSecret "") }}
+      name: {{ include "horarium.mongodbSecret" . | quote }}
+      key: {{ ternary .Values.mongodb.existingSecretKey "mongodb-url" (ne .Values.mongodb.existingSecret "") | quote }}
 - name: HORARIUM_BROKER_URL
   valueFrom:
     secretKeyRef:
-      name: {{ include "horarium.brokerSecret" . }}
-      key: {{ ternary .Values.broker.existingSecretKey "broker-url" (ne .Values.broker.existingSecret "") }}
+      name: {{ include "horarium.brokerSecret" . | quote }}
+      key: {{ ternary .Values.broker.existingSecretKey "broker-url" (ne .Values.broker.existingSecret "") | quote }}
 - name: HORARIUM_DATABASE
   value: {{ .Values.mongodb.database | quote }}
 {{- end -}}
@@ -55,8 +55,8 @@ passwords with special characters work and nothing secret stands anywhere else. 
 {{- if $tls.existingSecret }}
 - name: tls-{{ $kind }}
   secret:
-    secretName: {{ $tls.existingSecret }}
-    items: [{key: {{ $tls.caKey }}, path: ca.crt}]
+    secretName: {{ $tls.existingSecret | quote }}
+    items: [{key: {{ $tls.caKey | quote }}, path: ca.crt}]
 {{- end }}
 {{- end }}
 {{- end -}}

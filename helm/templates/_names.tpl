@@ -29,11 +29,11 @@ would share it. */}}
 
 {{/* (root, component, pool?) → what selects pods. */}}
 {{- define "horarium.selector" -}}
-app.kubernetes.io/name: {{ include "horarium.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "horarium.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .pool }}
-horarium/pool: {{ . }}
+horarium/pool: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
@@ -47,8 +47,8 @@ horarium/pool: {{ . }}
 
 {{/* (root, component?, pool?, name, labels?, annotations?, namespace?) → metadata of an object. */}}
 {{- define "horarium.metadata" -}}
-name: {{ .name }}
-namespace: {{ default (include "horarium.namespace" .root) .namespace }}
+name: {{ .name | quote }}
+namespace: {{ default (include "horarium.namespace" .root) .namespace | quote }}
 labels:
   {{- toYaml (mergeOverwrite (deepCopy (default dict .labels)) (include "horarium.labels" . | fromYaml)) | nindent 2 }}
 {{- with mergeOverwrite (deepCopy .root.Values.commonAnnotations) (default dict .annotations) }}
@@ -77,7 +77,7 @@ annotations:
 {{- with uniq $names }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -31,7 +31,7 @@ metadata:
     {{- toYaml $labels | nindent 4 }}
 spec:
   {{- with include "horarium.pullSecrets" $root | trim }}{{ . | nindent 2 }}{{ end }}
-  serviceAccountName: {{ default (include "horarium.serviceAccount" $root) .account }}
+  serviceAccountName: {{ default (include "horarium.serviceAccount" $root) .account | quote }}
   automountServiceAccountToken: false
   # A Service named "horarium" would otherwise inject HORARIUM_PORT=tcp://... into the settings.
   enableServiceLinks: false
@@ -56,7 +56,7 @@ spec:
     {{- end }}
   volumes:
     - name: tmp
-      emptyDir: {sizeLimit: {{ $v.tmpSizeLimit }}}
+      emptyDir: {sizeLimit: {{ $v.tmpSizeLimit | quote }}}
     {{- with include "horarium.tlsVolumes" $root | trim }}{{ . | nindent 4 }}{{ end }}
     {{- with .volumes }}
     {{- toYaml . | nindent 4 }}
@@ -69,7 +69,7 @@ spec:
 {{- define "horarium.container" -}}
 {{- $root := .root -}}{{- $v := .root.Values -}}{{- $c := .conf -}}
 {{- $image := mergeOverwrite (deepCopy $v.image) (deepCopy (default dict $c.image)) -}}
-image: {{ include "horarium.image" (dict "root" $root "image" $image) }}
+image: {{ include "horarium.image" (dict "root" $root "image" $image) | quote }}
 imagePullPolicy: {{ $image.pullPolicy }}
 # Exec form: the process is PID 1 and gets SIGTERM itself.
 command: [horarium]
@@ -145,7 +145,7 @@ volumeMounts:
 {{- end }}
 {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
 {{- with default (index $v $key) (index $c $key) }}
-{{ $key }}: {{ . }}
+{{ $key }}: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with $c.topologySpreadConstraints }}

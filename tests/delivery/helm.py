@@ -125,7 +125,8 @@ def _render(texts: tuple[str, ...], name: str, kube: str, notes: bool) -> Render
     command = [binary("helm"), "template", name, str(CHART), "--kube-version", kube, "--namespace", "prod"]
     if notes:
         command = [binary("helm"), "install", name, str(CHART), "--dry-run=client", "--namespace", "prod"]
-    values = yaml.safe_dump(_laid_over([yaml.safe_load(text) for text in texts]))
+    # JSON, because the two YAML libraries do not agree on what "n" and "y" mean.
+    values = json.dumps(_laid_over([yaml.load(text, Loader=yaml.CSafeLoader) for text in texts]))
     done = subprocess.run(
         [*command, "-f", "-"],
         check=False, input=values, capture_output=True, text=True, timeout=_TIMEOUT_S,

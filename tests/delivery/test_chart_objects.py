@@ -214,6 +214,16 @@ def test_two_releases_in_one_namespace_share_no_name_and_no_pod():
             assert not deployment["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
 
 
+@pytest.mark.parametrize("word", ["n", "y", "on", "off", "yes", "no", "null", "true", "1e3", "123"])
+def test_words_that_yaml_takes_for_something_else_stay_words(word: str):
+    pools = {word: {}} if word[0].isalpha() else {}
+    values = {"workerPools": pools, "mongodb": {"existingSecret": word}, "priorityClassName": word}
+    objects = render(CHART / "ci" / "minimal.yaml", values, name=word).objects
+    assert [fault for one in objects for fault in faults(one, "v1.33.0")] == []
+    labels = [pod["metadata"]["labels"] for _, pod in render(CHART / "ci" / "minimal.yaml", values, name=word).pods()]
+    assert {one["app.kubernetes.io/instance"] for one in labels} == {word}
+
+
 def test_two_long_names_stay_distinct_when_they_are_cut():
     first = render(CHART / "ci" / "minimal.yaml", name="a" * 52 + "x").kind("Deployment")
     second = render(CHART / "ci" / "minimal.yaml", name="a" * 52 + "y").kind("Deployment")
