@@ -144,7 +144,7 @@ class Jobs:
                     "updated_at": now,
                 },
                 "$inc": {"claim_token": 1},
-                "$unset": dict.fromkeys((*LEASE, "owed", "quarantine"), ""),
+                "$unset": dict.fromkeys((*LEASE, "owed", "quarantine", "buffered"), ""),
             },
         )
         return result.matched_count == 1
