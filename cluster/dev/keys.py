@@ -1,13 +1,16 @@
 """Single keys from a terminal, read while something else is drawn on it."""
 
 import os
+import re
 import select
 import termios
 import threading
 import tty
 from collections import deque
 from contextlib import suppress
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
+
+_SEQUENCE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 
 
 class Keys(Protocol):
@@ -68,6 +71,5 @@ class TerminalKeys:
             if not data:
                 return
             # An arrow or function key is a sequence of characters, none of which is meant.
-            if not data.startswith(b"\x1b"):
-                self._keys.extend(data.decode(errors="ignore").lower())
-                self._wake.set()
+            self._keys.extend(_SEQUENCE.sub(b"", data).decode(errors="ignore").lower())
+            self._wake.set()

@@ -97,8 +97,11 @@ class Session:
             self._shown(starting)
         except Stopped:
             return False
+        if self.interrupts.asked.is_set():
+            return False
         self._up = self.runtime.clock.monotonic()
-        return not self.interrupts.asked.is_set()
+        self.step(Step("all", "up; Ctrl-C ends it and sums up", self._up - self._began))
+        return True
 
     def _prepare(self, environment: Mapping[str, str]) -> None:
         """Open the store and apply the work; called while nodes and workers start."""

@@ -123,13 +123,12 @@ class DevStack:
         return killed
 
     def kill(self) -> None:
-        """End everything at once; another thread may do so while ``stop`` takes its time."""
+        """End nodes and workers at once; another thread may do so while ``stop`` takes its time.
+
+        The servers are left to ``stop``, which is quick with them: whoever waits for their answer would wait for long.
+        """
         self._aborted.set()
         self.supervisor.kill_all()
-        if self.mongo is not None:
-            self.mongo.kill()
-        if self.valkey is not None:
-            self.valkey.kill()
 
     def __enter__(self) -> Self:
         try:
