@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Test files run side by side, each worker with servers of its own; SIDE_BY_SIDE= runs them one after another.
+SIDE_BY_SIDE ?= -n 3 --dist loadfile
 STAMP := $(VENV)/.horarium-ready
 
 .PHONY: help up test chaos bench check fix lint types imports fast clean
@@ -20,7 +22,7 @@ up: $(STAMP) ## Install into .venv and run everything on this machine: horarium 
 	@$(BIN)/horarium dev $(ARGS)
 
 test: $(STAMP) ## All tests, against real servers that the tests start themselves
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 chaos: $(STAMP) ## Every fault at 100 firings a second, then a table; about an hour
 	@HORARIUM_TEST_CHAOS=1 $(BIN)/python -m pytest tests/faults tests/simulation -q $(ARGS)
