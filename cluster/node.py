@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from cluster.caretaking import EVERY, Caretaker
 from cluster.claiming import ClaimPass
 from cluster.crew import Crew
 from cluster.dispatch import Dispatcher
@@ -17,6 +18,7 @@ from jobstore.clock import to_posix
 from jobstore.events import ClockOff
 from jobstore.store import Store
 from jobstore.watch import watch_agenda
+from workers.purging import MessagePurge, NoPurge
 from workers.sender import BrokerEpoch, Sender
 
 # After a pass that found work the next one follows at once; after an empty one at least this much later, because the
@@ -37,11 +39,13 @@ class Node:
     name: str
     boot: str
     about: Mapping[str, str]
+    messages: MessagePurge = field(default_factory=NoPurge)
     dispatcher: Dispatcher = field(init=False)
     claiming: ClaimPass = field(init=False)
     releasing: ReleasePass = field(init=False)
     sweep: Sweep = field(init=False)
     tending: Tending = field(init=False)
+    caretaker: Caretaker = field(init=False)
     loops: dict[str, Loop] = field(init=False)
     _counter: int = 0
     _clock_ok: bool = True
@@ -53,6 +57,7 @@ class Node:
         self.releasing = ReleasePass(store, self.dispatcher, policy, self.name)
         self.sweep = Sweep(store, self.dispatcher, self.broker, policy, self.name)
         self.tending = Tending(store, policy, self.name)
+        self.caretaker = Caretaker(store, self.messages, self.name)
         rounds = {
             "heartbeat": self.heartbeat,
             "tenants": self.refresh,
@@ -60,6 +65,7 @@ class Node:
             "release": self.release,
             "sweep": self.sweep_once,
             "tend": self.tend,
+            "care": self.care,
             "watch": self.watch,
         }
         self.loops = {name: Loop(name, once, store.runtime) for name, once in rounds.items()}
@@ -136,6 +142,12 @@ class Node:
         """Look after a few tenants."""
         self.tending.run_once(self.nodes)
         return self._jittered(self.tending.every)
+
+    def care(self) -> float:
+        """Resume and purge tenants whose time has come."""
+        if self.store.cache.trusted():
+            self.caretaker.run_once(self.nodes)
+        return self._jittered(EVERY)
 
     def watch(self) -> float:
         """Follow the agenda's change stream until it breaks or the node stops."""

@@ -16,6 +16,7 @@ from jobstore.errors import BrokerUnavailable, StoreUnavailable
 from jobstore.events import Event
 from jobstore.runtime import Runtime
 from jobstore.store import open_store
+from workers.purging import open_purge
 from workers.sender import open_broker_epoch, open_sender
 
 _LOG: Final = logging.getLogger("horarium.node")
@@ -39,6 +40,7 @@ def run_node(settings: NodeSettings, runtime: Runtime) -> int:
     key = patiently(store.message_key, runtime, stop, within)
     sender = open_sender(settings.broker_url, key, runtime.ids)
     broker = open_broker_epoch(settings.broker_url, runtime.ids)
+    messages = open_purge(settings.broker_url)
     node = Node(
         store=store,
         sender=sender,
@@ -47,6 +49,7 @@ def run_node(settings: NodeSettings, runtime: Runtime) -> int:
         name=name,
         boot=runtime.ids.token(),
         about=about(),
+        messages=messages,
     )
     observed = observe(node, Port(host=settings.http_host, port=settings.http_port, tenants=settings.metrics_tenants))
     # A node that starts where the broker is away would claim what it cannot hand over; it says so instead.
@@ -63,6 +66,7 @@ def run_node(settings: NodeSettings, runtime: Runtime) -> int:
     observed.close()
     sender.close()
     broker.close()
+    messages.close()
     store.close()
     return 0
 

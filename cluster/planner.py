@@ -12,6 +12,7 @@ from typing import Final
 from jobstore.clock import from_posix, to_posix
 from jobstore.edits import snapshot_of
 from jobstore.firing import Covers, Decision, Draft, OnFull
+from jobstore.halt import Gap, GapPolicy
 from jobstore.ids import firing_id
 from jobstore.job import Job
 from jobstore.timetable import Span
@@ -19,6 +20,8 @@ from jobstore.timetable import Span
 # With catch-up ``none`` an instant is on time for this long where the job gives no grace of its own, in seconds.
 _GRACE: Final = 60.0
 _TICK: Final = 1e-6
+
+_Verdict = tuple[Decision, str, OnFull]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def first_head(job: Job) -> float | None:
     return None if following is None else to_posix(following)
 
 
-def plan_head(job: Job, head: float, now: float, *, slots: Slots, epoch: int) -> Draft:
+def plan_head(job: Job, head: float, now: float, *, slots: Slots, epoch: int, gap: Gap | None = None) -> Draft:
     """Return the record owed at ``head``, which is due.
 
     Args:
@@ -49,10 +52,17 @@ def plan_head(job: Job, head: float, now: float, *, slots: Slots, epoch: int) ->
         now: The store's clock when the job was claimed.
         slots: What the ledger says of the job's slots.
         epoch: The tenant's, as confirmed.
+        gap: What becomes of instants that passed while the tenant was halted.
     """
-    covers, following, missed = _RANGES[job.spec.catch_up](job, from_posix(head), from_posix(now))
-    verdict: tuple[Decision, str, OnFull] = ("missed", missed, "skip")
-    decision, reason, on_full = verdict if missed else decide(job, covers.through, now, slots)
+    verdict: _Verdict
+    if gap is not None and head <= gap.through:
+        (covers, following, missed), verdict = _in_gap(job, head, min(now, gap.through), gap.policy)
+    else:
+        covers, following, missed = _RANGES[job.spec.catch_up](job, from_posix(head), from_posix(now))
+        verdict = decide(job, covers.through, now, slots)
+    if missed:
+        verdict = "missed", missed, "skip"
+    decision, reason, on_full = verdict
     return Draft(
         id=firing_id(job.uid, job.id, job.incarnation, from_posix(head)),
         uid=job.uid,
@@ -71,7 +81,7 @@ def plan_head(job: Job, head: float, now: float, *, slots: Slots, epoch: int) ->
     )
 
 
-def decide(job: Job, through: float, now: float, slots: Slots) -> tuple[Decision, str, OnFull]:
+def decide(job: Job, through: float, now: float, slots: Slots) -> _Verdict:
     """Return what becomes of a firing whose last instant is ``through``: run, missed or skipped, why, and if it waits."""
     grace = job.spec.misfire_grace_s
     if grace is not None and now - through > grace:
@@ -118,6 +128,14 @@ def _none(job: Job, head: datetime, now: datetime) -> _Range:
 
 
 _RANGES: Final[dict[str, Callable[[Job, datetime, datetime], _Range]]] = {"latest": _latest, "all": _all, "none": _none}
+
+
+def _in_gap(job: Job, head: float, through: float, policy: GapPolicy) -> tuple[_Range, _Verdict]:
+    """Return the range of instants that passed while the tenant was halted, and what becomes of it."""
+    if policy == "all":
+        return _all(job, from_posix(head), from_posix(through)), ("run", "", "wait")
+    found = _latest(job, from_posix(head), from_posix(through))
+    return found, ("run", "", "wait") if policy == "latest" else ("skipped", "tenant_halted", "skip")
 
 
 def _covers(head: datetime, span: Span) -> Covers:

@@ -85,7 +85,8 @@ class Recorder:
             return None
         try:
             slots = Slots(len(work.live), work.buffered is not None)
-            return plan_head(work.job, head, work.now, slots=slots, epoch=work.tenant.epoch)
+            tenant = work.tenant
+            return plan_head(work.job, head, work.now, slots=slots, epoch=tenant.epoch, gap=tenant.gap)
         except HorariumError as error:
             self._give_up(work, error)
             return None

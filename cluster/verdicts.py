@@ -5,7 +5,7 @@ would look as if nobody cared for it.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from jobstore.firing import CLOSING, Firing
 from jobstore.job import Job
@@ -25,18 +25,24 @@ class Verdict:
 
 
 LEAVE = Verdict("leave")
+# A draining tenant gets no new firings; what was recorded is brought to its end, retries too.
+_GOES_ON: Final = ("active", "draining")
+
+
+# Made by the executor for APScheduler, which tends them itself: the cluster has no job that could answer for them.
+_ANOTHERS = "reference"
 
 
 def judge_pending(firing: Firing, job: Job | None, tenant: Tenant, *, readable: bool = True) -> Verdict:
     """Judge a firing that is recorded and not released; ``readable`` is False when the job cannot be read."""
-    if not readable:
+    if not readable or firing.snapshot.target.get("kind") == _ANOTHERS:
         return LEAVE
     stopped = _stopped(firing, job, tenant)
     if stopped is not None:
         return stopped
     if job is None:
         raise ValueError("a firing without a job is stopped")
-    if tenant.state != "active" or job.state == "quarantined":
+    if tenant.state not in _GOES_ON or job.state == "quarantined":
         return LEAVE
     if firing.kind == "scheduled" and firing.attempt == 1:
         if _ahead(firing, job):
@@ -50,10 +56,12 @@ def judge_pending(firing: Firing, job: Job | None, tenant: Tenant, *, readable: 
 
 def judge_dispatched(firing: Firing, job: Job | None, tenant: Tenant, *, readable: bool = True) -> Verdict:
     """Judge a firing that was marked and has not begun in time."""
+    if firing.snapshot.target.get("kind") == _ANOTHERS:
+        return LEAVE
     stopped = _stopped(firing, job, tenant) if readable else None
     if stopped is not None:
         return stopped
-    return LEAVE if tenant.state != "active" else Verdict("publish")
+    return Verdict("publish") if tenant.state in _GOES_ON else LEAVE
 
 
 def _stopped(firing: Firing, job: Job | None, tenant: Tenant) -> Verdict | None:

@@ -108,6 +108,13 @@ class JobQuarantined(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TenantPurged(Event):
+    """Every trace of a deleted tenant was removed."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class MemberGone(Event):
     """A node or worker process was declared dead: its heartbeat did not change for too long."""
 

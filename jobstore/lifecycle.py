@@ -16,6 +16,8 @@ FiringAction = Literal[
 ]
 JobState = Literal["active", "paused", "completed", "quarantined", "deleting"]
 JobAction = Literal["pause", "resume", "complete", "reopen", "quarantine", "recover", "delete"]
+TenantState = Literal["active", "suspended", "draining", "deleted"]
+TenantAction = Literal["suspend", "drain", "resume", "delete"]
 
 FIRINGS: Final[dict[FiringAction, tuple[tuple[FiringState, ...], FiringState]]] = {
     # The mark comes before the publish, so that a worker finds "dispatched", never "pending".
@@ -43,6 +45,14 @@ JOBS: Final[dict[JobAction, tuple[tuple[JobState, ...], JobState]]] = {
     "quarantine": (("active", "paused", "completed"), "quarantined"),
     "recover": (("quarantined",), "active"),
     "delete": (("active", "paused", "completed", "quarantined"), "deleting"),
+}
+
+TENANTS: Final[dict[TenantAction, tuple[tuple[TenantState, ...], TenantState]]] = {
+    "suspend": (("active", "draining"), "suspended"),
+    "drain": (("active",), "draining"),
+    # One that is deleted comes back as long as its grace lasts.
+    "resume": (("suspended", "draining", "deleted"), "active"),
+    "delete": (("active", "suspended", "draining"), "deleted"),
 }
 
 OPEN: Final[tuple[FiringState, ...]] = ("pending", "dispatched", "running")

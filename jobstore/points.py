@@ -16,6 +16,7 @@ NAMES: Final = (
     "admit.after", "settle.after", "sweep.read", "sweep.after",
     "begin.after", "run.after", "finish.after",
     "edit.bumped", "edit.after", "delete.after", "cancel.after", "trigger.after", "bump.after",
+    "halt.after", "purge.after",
 )  # fmt: skip
 
 

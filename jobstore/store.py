@@ -11,8 +11,10 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.monitoring import CommandListener
 
 from jobstore.agenda import Agenda
+from jobstore.audit import Audit
 from jobstore.claims import Claims
 from jobstore.connection import Document, check_deployment, connect, database, stored
+from jobstore.errors import ConfigurationError
 from jobstore.jobs import Jobs
 from jobstore.ledger import Ledger
 from jobstore.members import Members
@@ -35,6 +37,7 @@ class Store:
     tenants: Tenants
     cache: TenantCache
     agenda: Agenda
+    audit: Audit
     nodes: Members
     workers: Members
 
@@ -64,6 +67,7 @@ class Store:
         """
         check_deployment(self.client)
         self.agenda.ensure()
+        self.audit.ensure()
         self._ensure_tenants()
 
     @stored
@@ -113,6 +117,17 @@ def open_store(
         ConfigurationError: The URL cannot be read.
     """
     client = connect(url, name=name, listeners=listeners)
+    return store_on(client, control=control, runtime=runtime, time=time)
+
+
+def store_on(client: MongoClient[Document], *, control: str, runtime: Runtime, time: ServerTime | None = None) -> Store:
+    """Return the store on a client that was made elsewhere.
+
+    Raises:
+        ConfigurationError: The client gives times without a zone.
+    """
+    if not client.codec_options.tz_aware:
+        raise ConfigurationError("make the MongoClient with tz_aware=True; without it times lose their zone")
     base = database(client, control)
     tenants = Tenants(base)
     return Store(
@@ -124,6 +139,7 @@ def open_store(
         tenants=tenants,
         cache=TenantCache(tenants, runtime.clock),
         agenda=Agenda(base, runtime.ids),
+        audit=Audit(base, runtime.ids),
         nodes=Members(base, "nodes"),
         workers=Members(base, "workers"),
     )

@@ -1,14 +1,17 @@
 """A tenant, and its place: where its documents are."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 
+from jobstore.choices import BASE, Choices, read_choices, together
 from jobstore.connection import Document
-from jobstore.errors import Unreadable
+from jobstore.errors import InvalidInput, Unreadable
+from jobstore.halt import Gap, Halt, read_gap, read_halt
+from jobstore.lifecycle import TenantState
 
 Codec = Literal["structured", "pickled"]
-TenantState = Literal["active", "suspended", "draining", "deleted"]
 VERSION: Final = 1
 
 
@@ -58,7 +61,9 @@ class Defaults:
 class Tenant:
     """An owner of jobs: one document of the collection ``tenants``.
 
-    ``epoch`` grows with every suspension, resumption and deletion; a firing of an older epoch never begins.
+    ``epoch`` grows with every suspension, resumption and deletion; a firing of an older epoch never begins.  ``own``
+    is what was chosen for this tenant itself, None as long as nobody put that apart; ``choices`` is what counts, and
+    ``weight`` and ``defaults`` repeat parts of it.
     """
 
     id: str
@@ -69,6 +74,11 @@ class Tenant:
     weight: int = 1
     defaults: Defaults = Defaults()
     created_at: datetime
+    plan: str | None = None
+    own: Choices | None = None
+    choices: Choices = BASE
+    halt: Halt | None = None
+    gap: Gap | None = None
 
     @property
     def uid(self) -> str:
@@ -83,10 +93,18 @@ def to_document(tenant: Tenant) -> Document:
 
         {_id: "acme", v: 1, uid: "acme-k3x9q2", state: "active", epoch: 1, revision: 1, weight: 1,
          place: {database: "horarium", jobs: "jobs.acme-k3x9q2", firings: "firings", prefix: "", codec: "structured"},
-         defaults: {zone: "Europe/Berlin", pool: "default"}, created_at: ISODate(...)}
+         defaults: {zone: "Europe/Berlin", pool: "default"}, choices: {weight: 3}, plan: "pro"?, created_at: ISODate(...),
+         halt: {who, why, since, until?, gap, purge_at?}?, gap: {through: 1795683000.0, policy: "skip"}?}
+
+    ``choices`` are the tenant's own; ``weight`` and ``defaults`` repeat what counted when it was written.
     """
     place = tenant.place
-    return {
+    said: Document = {"plan": tenant.plan} if tenant.plan is not None else {}
+    if tenant.halt is not None:
+        said["halt"] = tenant.halt.fields()
+    if tenant.gap is not None:
+        said["gap"] = tenant.gap.fields()
+    return said | {
         "_id": tenant.id,
         "v": VERSION,
         "uid": tenant.uid,
@@ -102,8 +120,34 @@ def to_document(tenant: Tenant) -> Document:
             "codec": place.codec,
         },
         "defaults": {"zone": tenant.defaults.zone, "pool": tenant.defaults.pool},
+        "choices": own_choices(tenant).said(),
         "created_at": tenant.created_at,
     }
+
+
+def own_choices(tenant: Tenant) -> Choices:
+    """Return what was chosen for the tenant itself."""
+    return _apart(tenant.weight, tenant.defaults) if tenant.own is None else tenant.own
+
+
+def _apart(weight: int, defaults: Defaults) -> Choices:
+    """Return the choices of a tenant that was written when there was one tier: what is not the base was chosen."""
+    found: dict[str, Any] = {"time_zone": defaults.zone, "pool": defaults.pool, "weight": weight}
+    base = BASE.said()
+    return Choices(**{name: value for name, value in found.items() if value != base[name]})
+
+
+def with_tiers(tenant: Tenant, *wider: Choices) -> Tenant:
+    """Return the tenant with what counts for it; ``wider`` are the cluster's tier and its plan's."""
+    own = own_choices(tenant)
+    counts = together(*wider, own)
+    return replace(
+        tenant,
+        own=own,
+        choices=counts,
+        weight=counts.weight or 1,
+        defaults=Defaults(zone=counts.time_zone or "UTC", pool=counts.pool or "default"),
+    )
 
 
 def from_document(document: Document) -> Tenant:
@@ -128,14 +172,20 @@ def from_document(document: Document) -> Tenant:
                 prefix=place["prefix"],
                 codec=_codec(place.get("codec", "structured")),
             ),
-            state=document["state"],
+            state=_state(document["state"]),
             epoch=int(document["epoch"]),
             revision=int(document["revision"]),
             weight=max(1, int(document["weight"])),
             defaults=Defaults(zone=_text(defaults["zone"]), pool=_text(defaults["pool"])),
             created_at=document["created_at"],
+            plan=document.get("plan"),
+            own=_own(document.get("choices")),
+            halt=read_halt(document.get("halt")),
+            gap=read_gap(document.get("gap")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except InvalidInput as error:
+        raise Unreadable(f"the choices of tenant {document.get('_id')!r} cannot be read: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"the document of tenant {document.get('_id')!r} is damaged: {error!r}") from error
 
 
@@ -143,6 +193,18 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"expected a text, found {value!r}")
     return value
+
+
+def _own(value: Mapping[str, object] | None) -> Choices | None:
+    return None if value is None else read_choices(value)
+
+
+def _state(value: object) -> TenantState:
+    for known in get_args(TenantState):
+        if value == known:
+            found: TenantState = known
+            return found
+    raise ValueError(f"there is no state {value!r}")
 
 
 def _codec(value: object) -> Codec:

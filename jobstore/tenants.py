@@ -15,10 +15,13 @@ from pymongo.errors import DuplicateKeyError
 from jobstore.clock import Clock
 from jobstore.connection import Document, Documents, database, stored
 from jobstore.errors import AlreadyExists, InvalidInput, NotFound, Unreadable
-from jobstore.tenant import Place, Tenant, from_document, to_document
+from jobstore.plans import Plans, Tiers
+from jobstore.tenant import Place, Tenant, from_document, to_document, with_tiers
 
 TRUST: Final = 2.0
 _CONFIG: Final = "tenants"
+# Somebody who died between a change and the sequence number of it is noticed after this many seconds.
+_READ_EVERY: Final = 30.0
 
 
 class Tenants:
@@ -27,6 +30,7 @@ class Tenants:
     def __init__(self, control: Database[Document]) -> None:
         self._tenants = control["tenants"]
         self._config = control["config"]
+        self.plans = Plans(control)
 
     @stored
     def sequence(self) -> int:
@@ -72,18 +76,36 @@ class Tenants:
         found = self._tenants.find_one({"_id": str(tenant_id)})
         if found is None:
             raise NotFound(f"there is no tenant {tenant_id!r}; create it: horarium tenant create {tenant_id}")
-        return from_document(found)
+        return _counted(from_document(found), self.plans.read())
+
+    @stored
+    def remove(self, tenant: Tenant) -> None:
+        """Remove the document of a tenant that has been purged."""
+        self._tenants.delete_one({"_id": tenant.id, "uid": tenant.uid})
+        self.changed()
 
     @stored
     def all(self) -> tuple[list[Tenant], list[str]]:
         """Return the readable tenants in order of id, and a sentence for each unreadable one."""
         good, bad = [], []
+        tiers = self.plans.read()
         for document in self._tenants.find({}, sort=[("_id", ASCENDING)]):
             try:
-                good.append(from_document(document))
+                good.append(_counted(from_document(document), tiers))
             except Unreadable as error:
                 bad.append(str(error))
         return good, bad
+
+
+def _counted(tenant: Tenant, tiers: Tiers) -> Tenant:
+    """Return the tenant with what counts for it (raises Unreadable)."""
+    if tenant.plan is None:
+        return with_tiers(tenant, tiers.cluster.choices)
+    plan = tiers.plans.get(tenant.plan)
+    if plan is None:
+        # Going on without it would lift every limit.
+        raise Unreadable(f"tenant {tenant.id!r} has the plan {tenant.plan!r}, which does not exist")
+    return with_tiers(tenant, tiers.cluster.choices, plan.choices)
 
 
 class TenantCache:
@@ -99,6 +121,7 @@ class TenantCache:
         self._seq = -1
         self._by_uid: Mapping[str, Tenant] = {}
         self._confirmed: float | None = None
+        self._read_at = 0.0
         self.unreadable: list[str] = []
 
     def refresh(self) -> None:
@@ -107,10 +130,10 @@ class TenantCache:
             # The trust counts from before the read: a slow answer must not stretch it.
             started = self._clock.monotonic()
             seq = self._tenants.sequence()
-            if seq != self._seq:
+            if seq != self._seq or started - self._read_at > _READ_EVERY:
                 good, self.unreadable = self._tenants.all()
                 self._by_uid = {tenant.uid: tenant for tenant in good}
-                self._seq = seq
+                self._seq, self._read_at = seq, started
             self._confirmed = started
 
     def trusted(self) -> bool:

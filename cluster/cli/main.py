@@ -16,7 +16,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dev": ("cluster.cli.dev", "Run everything on this machine, with a demonstration."),
     "node": ("cluster.cli.node", "Run a scheduler node."),
     "worker": ("cluster.cli.worker", "Run a worker of a pool."),
-    "tenant": ("cluster.cli.tenant", "Create, list and show tenants."),
+    "tenant": ("cluster.cli.tenant", "Create, show, suspend, delete tenants."),
     "job": ("cluster.cli.job", "Put, list, show, fire, pause and delete jobs."),
     "firing": ("cluster.cli.firing", "List and show what became of each instant."),
     "apply": ("cluster.cli.apply", "Make tenants and jobs what YAML files say."),

@@ -2,12 +2,17 @@
 
 import click
 
+from cluster.cli import tenancy
 from cluster.cli.shell import Shell, output_option, print_facts, print_items, print_json, print_table, warn
 
 
-@click.group("tenant", short_help="Create, list and show tenants.")
+@click.group("tenant", short_help="Create, show, suspend, delete tenants.")
 def command() -> None:
     """Tenants: the owners of jobs, each with collections of its own."""
+
+
+for _one in tenancy.COMMANDS:
+    command.add_command(_one)
 
 
 @command.command("create")

@@ -1,17 +1,19 @@
 """Tenants: create, put, list, get."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from cluster.operations.common import open_room, until_won
 from cluster.operations.shown import tenant_view
 from cluster.operations.views import TenantResult, TenantView
+from jobstore.choices import Choices, read_choices
 from jobstore.clock import to_posix
 from jobstore.errors import AlreadyExists, InvalidInput, NotFound
 from jobstore.ids import check_pool, check_tenant_id
 from jobstore.store import Store
-from jobstore.tenant import Defaults, Place, Tenant
+from jobstore.tenant import Defaults, Place, Tenant, own_choices
 from jobstore.tenants import check_place
 from jobstore.timetable.zones import read_zone
 
@@ -86,22 +88,16 @@ def create(
         _ensure(store, found)  # whoever created it may have died half-way
         return TenantResult(verdict="unchanged", tenant=tenant_view(found))
     uid = f"{tenant_id}-{store.runtime.ids.suffix()}"
-    control = store.control.name
     place = Place(
         uid=uid,
-        database=database or control,
+        database=database or store.control.name,
         jobs=jobs or f"jobs.{uid}",
         firings=firings or "firings",
         prefix=prefix,
     )
     _check_place(store, place)
-    tenant = Tenant(
-        id=tenant_id,
-        place=place,
-        weight=weight,
-        defaults=Defaults(zone=zone, pool=pool),
-        created_at=store.time.now(),
-    )
+    defaults = Defaults(zone=zone, pool=pool)
+    tenant = Tenant(id=tenant_id, place=place, weight=weight, defaults=defaults, created_at=store.time.now())
     try:
         store.tenants.add(tenant)
     except AlreadyExists:  # created by somebody else just now, perhaps the same
@@ -132,6 +128,7 @@ def put(
             found,
             weight=settings.weight,
             defaults=Defaults(zone=settings.zone, pool=settings.pool),
+            own=_own(found, chosen),
             revision=found.revision + 1,
         )
         if not store.tenants.replace(changed, revision=found.revision):
@@ -160,6 +157,12 @@ def _is_weight(value: object) -> bool:
 
 def _no_zone(value: object) -> None:
     raise ValueError(f"time zone: write a name such as Europe/Berlin or UTC, not {value!r:.40}")
+
+
+def _own(tenant: Tenant, chosen: Mapping[str, object]) -> Choices:
+    """Return what is chosen for the tenant itself from now on."""
+    named = {"zone": "time_zone", "pool": "pool", "weight": "weight"}
+    return read_choices(own_choices(tenant).said() | {named[name]: value for name, value in chosen.items()})
 
 
 def _find(store: Store, tenant_id: str) -> Tenant | None:

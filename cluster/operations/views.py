@@ -45,6 +45,32 @@ class TenantResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TenantStop:
+    """What became of a tenant that was suspended, drained, resumed or deleted, and why it does not run.
+
+    ``cancelled`` firings had not begun, ``waiting`` ones still have not, ``running`` ones go on to their end.  ``jobs``
+    and ``firings`` are what a deletion removes.
+    """
+
+    verdict: Literal["changed", "unchanged"]
+    tenant: str
+    uid: str
+    state: str
+    epoch: int
+    cancelled: int
+    waiting: int
+    running: int
+    who: str | None
+    why: str | None
+    since: datetime | None
+    until: datetime | None
+    purge_at: datetime | None
+    gap: str | None
+    jobs: int | None = None
+    firings: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
     """One line of a list of jobs; ``reason`` says why a job is in quarantine or cannot be read."""
 

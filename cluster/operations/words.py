@@ -17,6 +17,7 @@ _REASONS: Final[dict[str, str]] = {
     "job_deleted": "the job was deleted before it began",
     "job_gone": "the job was gone before it began",
     "job_stopped": "the job was paused before it began",
+    "tenant_halted": "it came due while the tenant was suspended",
     "tenant_stopped": "the tenant was stopped before it began",
     "worker_gone": "its worker stopped giving signs of life",
     "worker_dropped_it": "its worker no longer knew of it",
