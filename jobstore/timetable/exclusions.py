@@ -9,6 +9,9 @@ from jobstore.timetable.rule import Document, Mark, Rule
 from jobstore.timetable.windows import Closed
 from jobstore.timetable.zones import Zone, zone_text
 
+_LEAP = 5
+"""Steps that a leap over a block counts: one that is followed by another for ten years ends the search."""
+
 
 @dataclass(frozen=True, slots=True)
 class Excluding(Rule):
@@ -22,27 +25,27 @@ class Excluding(Rule):
         """Return the first instant later than ``instant`` that is not kept out; blocks are leapt over."""
         bound: datetime | None = instant
         while bound is not None:
-            meter.step()
+            meter.step(_LEAP)
             found = self.rule.after(bound, meter)
             if found is None:
                 return None
             around = self._around(found)
             if around is None:
                 return found
-            bound = self._end(around[1], found)
+            bound = self._end(around, found)
         return None
 
     def last(self, instant: datetime, meter: Meter) -> datetime | None:
         """Return the last instant not later than ``instant`` that is not kept out."""
         while True:
-            meter.step()
+            meter.step(_LEAP)
             found = self.rule.last(instant, meter)
             if found is None:
                 return None
             around = self._around(found)
             if around is None:
                 return found
-            instant = self._begin(around[0], found)
+            instant = self._begin(around, found)
 
     def marks(self, instant: datetime) -> frozenset[Mark]:
         """Return what the rule says."""
@@ -75,20 +78,26 @@ class Excluding(Rule):
                 return block
         return None
 
-    def _end(self, civil: datetime, found: datetime) -> datetime:
-        """Return the instant before the wall clock shows ``civil`` next after ``found``."""
-        first, second, change = read_civil(civil, self.zone)
-        if first is None or second is None:
-            end = change.instant if change is not None else found
+    def _end(self, block: tuple[datetime, datetime], found: datetime) -> datetime:
+        """Return the instant before the one at which the wall clock leaves the block after ``found``."""
+        begin, end = (read_civil(civil, self.zone) for civil in block)
+        if end.first is None or end.second is None:
+            leaves = found if end.change is None else end.change.instant
         else:
-            end = first if first > found else second
-        return max(found, end - TICK)
+            leaves = end.first if end.first > found else end.second
+        if begin.change is not None and begin.first is not None and found < begin.change.instant:
+            # the clock goes back to before the block, and comes to its beginning again
+            leaves = min(leaves, begin.change.instant)
+        return max(found, leaves - TICK)
 
-    def _begin(self, civil: datetime, found: datetime) -> datetime:
-        """Return the instant before the wall clock showed ``civil`` last before ``found``."""
-        first, second, change = read_civil(civil, self.zone)
-        if first is None or second is None:
-            begin = change.instant if change is not None else found
+    def _begin(self, block: tuple[datetime, datetime], found: datetime) -> datetime:
+        """Return the instant before the one at which the wall clock came into the block before ``found``."""
+        begin, end = (read_civil(civil, self.zone) for civil in block)
+        if begin.first is None or begin.second is None:
+            came = found if begin.change is None else begin.change.instant
         else:
-            begin = second if second <= found else first
-        return min(found, begin) - TICK
+            came = begin.second if begin.second <= found else begin.first
+        if end.change is not None and end.first is not None and found >= end.change.instant:
+            # in the pass before, the clock had come to the end of the block already
+            came = max(came, end.change.instant)
+        return min(found, came) - TICK

@@ -63,7 +63,8 @@ def chosen(rule: Recurrence, begin: date) -> list[date]:
 def _admits(rule: Recurrence, by: dict[str, tuple[int, ...]], day: date) -> bool:
     if "bymonthday" in by and not _counted(day.day, monthrange(day.year, day.month)[1], by["bymonthday"]):
         return False
-    if rule.by_day and not any(_is_day(rule, by, day, nth, name) for nth, name in rule.by_day):
+    plain = (0, WEEKDAYS[day.weekday()]) in rule.by_day
+    if rule.by_day and not plain and not any(nth and _is_day(rule, by, day, nth, name) for nth, name in rule.by_day):
         return False
     if "byyearday" in by:
         new_year, last = date(day.year, 1, 1), date(day.year, 12, 31)
@@ -73,10 +74,9 @@ def _admits(rule: Recurrence, by: dict[str, tuple[int, ...]], day: date) -> bool
 
 
 def _is_day(rule: Recurrence, by: dict[str, tuple[int, ...]], day: date, nth: int, name: str) -> bool:
+    """Whether ``day`` is weekday number ``nth`` of its month or year."""
     if WEEKDAYS[day.weekday()] != name:
         return False
-    if not nth:
-        return True
     if rule.frequency == "MONTHLY" or "bymonth" in by:
         place, of = day.day, monthrange(day.year, day.month)[1]
     else:

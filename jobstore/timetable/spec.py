@@ -138,9 +138,10 @@ class _Reader:
 
     def _check(self, whole: Rule) -> None:
         base = whole.unfiltered()
-        if self.closed and _never(whole, self.now) and not _never(base, self.now):
+        fires = bool(self.closed) and not _never(whole, self.now)
+        if self.closed and not fires and not _never(base, self.now):
             raise InvalidTrigger(f"everything that is to come is kept out: {whole.words()}")
-        if _never(whole, EARLIEST):
+        if not fires and _never(whole, EARLIEST):
             raise InvalidTrigger(f"the trigger never fires: {whole.words()}")
         if self.shift is not None:
             count, exact = base.count(self.now, self.now + 7 * 86_400 * SECOND, Meter())

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobstore.errors import InvalidTrigger, TriggerStuck, Unreadable
-from jobstore.timetable import Limits, Timetable
+from jobstore.timetable import DIALECTS, KEYS, Limits, Timetable, convert
 
 examples = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
@@ -215,15 +215,62 @@ def test_clock_changes_follow_the_rule_minute_by_minute(expression: str, place: 
         assert (span.through, span.count, span.exact) == (found[-1], len(found), True)
 
 
+texts = st.text(st.sampled_from("0123456789*/-,#LW? @abcMONFRIJANSUN"), max_size=40)
+rule_texts = st.lists(
+    st.sampled_from(
+        [
+            *(f"FREQ={name}" for name in ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY")),
+            *("INTERVAL=2", "INTERVAL=7", "COUNT=3", "UNTIL=20300101", "WKST=SU", "BYMONTH=2", "BYMONTHDAY=30,-1"),
+            *(
+                "BYDAY=MO,-1FR",
+                "BYDAY=SA",
+                "BYWEEKNO=53",
+                "BYYEARDAY=366",
+                "BYHOUR=2,3",
+                "BYMINUTE=0,59",
+                "BYSETPOS=-1,2",
+            ),
+        ]
+    ),
+    max_size=5,
+).map(";".join)
+
+
 @examples
-@given(st.text(st.sampled_from("0123456789*/-,#LW? @abcMONFRIJANSUN"), max_size=40))
-def test_any_text_is_an_expression_or_refused(text: str) -> None:
+@given(
+    st.one_of(
+        st.tuples(texts, st.sampled_from(sorted(DIALECTS))).map(lambda two: {"cron": two[0], "dialect": two[1]}),
+        rule_texts.map(lambda text: {"rrule": text}),
+    ),
+    st.sampled_from(ZONES),
+)
+def test_any_text_is_an_expression_or_refused(spec: dict[str, object], zone: str) -> None:
     try:
-        timetable = Timetable.from_spec({"cron": text}, now=NOW)
+        timetable = Timetable.from_spec({**spec, "timezone": zone}, now=NOW)
     except InvalidTrigger:
         return
-    assert timetable.first(NOW) is not None
+    first = timetable.first(datetime(1960, 1, 1, tzinfo=UTC))
+    assert first is not None
     assert timetable.describe()
+    assert Timetable.from_document(json.loads(json.dumps(timetable.to_document()))) == timetable
+
+
+@examples
+@given(five, st.sampled_from(sorted(DIALECTS)))
+def test_a_conversion_there_and_back_names_the_same_instants(expression: str, target: str) -> None:
+    try:
+        there = convert(expression, "unix", target)
+        back = convert(there.expression, target, "unix")
+    except InvalidTrigger:
+        return
+    walks = []
+    for written, dialect in ((expression, "unix"), (there.expression, target), (back.expression, "unix")):
+        timetable = Timetable.from_spec({"cron": written, "dialect": dialect}, now=NOW)
+        walk = [timetable.first(NOW)]
+        while len(walk) < 20 and walk[-1] is not None:
+            walk.append(timetable.after(walk[-1]))
+        walks.append(walk)
+    assert walks[0] == walks[1] == walks[2]
 
 
 json_values = st.recursive(
@@ -231,9 +278,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-keys = st.sampled_from(
-    ["v", "cron", "every", "at", "calendar", "and", "or", "timezone", "start", "end", "dialect", "start_date", "gap"]
-)
+keys = st.sampled_from(["v", "and", "or", "gap", *KEYS])
 
 
 @examples
