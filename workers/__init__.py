@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workers.context import FiringContext as FiringContext
     from workers.context import current_firing as current_firing
+    from workers.executor.executor import CeleryExecutor as CeleryExecutor
     from workers.installation import install as install
     from workers.outcome import Retry as Retry
     from workers.outcome import RunLost as RunLost
     from workers.registry import register as register
 
 _LAZY = {
+    "CeleryExecutor": "workers.executor.executor",
     "FiringContext": "workers.context",
     "Retry": "workers.outcome",
     "RunLost": "workers.outcome",

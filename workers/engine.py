@@ -75,6 +75,7 @@ def start_engine(
         limits=Limits(interrupts, runtime.clock, kill_this_process if own_process else None),
         worker=worker,
     )
+    targets.message_key = executor.message_key
     heartbeat = Heartbeat(
         store=store,
         live=live,

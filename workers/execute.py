@@ -74,7 +74,7 @@ class Executor:
         """Return what has begun, or None if there is nothing to run: no target code without a positive answer."""
         deadline = self.store.runtime.clock.monotonic() + BEGIN_WITHIN_S
         try:
-            order = decode(fields, self._patiently(self._message_key, deadline))
+            order = decode(fields, self._patiently(self.message_key, deadline))
             tenant = self._patiently(partial(self._confirm, order), deadline)
             return None if tenant is None else self._begin(order, tenant, deadline)
         except BadMessage as error:
@@ -109,7 +109,8 @@ class Executor:
         self.store.runtime.events.emit(FiringBegun(firing.id, firing.attempt, firing.fence or 0, self.worker))
         return firing, tenant, run
 
-    def _message_key(self) -> bytes:
+    def message_key(self) -> bytes:
+        """Return the key that messages and references are signed with (raises StoreUnavailable)."""
         if self._key is None:
             self._key = self.store.message_key()
         return self._key

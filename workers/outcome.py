@@ -38,6 +38,10 @@ class Ignored(Exception):
     """The target asked to be left alone (Celery's Ignore): the attempt succeeded without a result."""
 
 
+class Missed(Exception):
+    """The run begins later than its job allows."""
+
+
 class RunLost(BaseException):
     """Raised in running code whose attempt is no longer its own: it was declared dead, or cancelled.
 
@@ -88,6 +92,8 @@ def raised(firing: Firing, error: BaseException, *, now: datetime, time_limit: t
     """Return the outcome of a target that raised ``error``: another attempt where the job, or its code, wants one."""
     if isinstance(error, Ignored):
         return Outcome(state="succeeded", reason="ignored")
+    if isinstance(error, Missed):
+        return Outcome(state="failed", reason="missed")
     if isinstance(error, UnknownTarget):
         return Outcome(state="failed", reason="unknown_target", error=error.reason)
     policy = _policy(firing)

@@ -18,6 +18,7 @@ from celery.exceptions import Retry as CeleryRetry
 
 from jobstore.clock import Clock
 from jobstore.firing import Firing
+from workers import references
 from workers.outcome import Ignored, Retry, UnknownTarget
 from workers.registry import Registry
 
@@ -37,6 +38,7 @@ class ProcessTargets:
     functions: Registry
     clock: Clock
     hostname: str
+    message_key: Callable[[], bytes] | None = None
     _tracers: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
     def tasks(self) -> list[str]:
@@ -52,6 +54,8 @@ class ProcessTargets:
             if function is None:
                 raise UnknownTarget(_unknown("function", name, self.functions.names()))
             return partial(function, *snapshot.args, **snapshot.kwargs)
+        if kind == references.KIND and self.message_key is not None:
+            return references.opened(self.message_key(), firing, self.clock)
         if kind != "task" or name.startswith(_RESERVED) or name not in self.app.tasks:
             raise UnknownTarget(_unknown("task", name, self.tasks()))
         return partial(self._task, name, firing)

@@ -18,6 +18,7 @@ from pymongo import MongoClient
 from cluster import ClusterScheduler
 from jobstore import SharedMongoDBJobStore
 from tests.interop.node import SignalAt
+from workers import CeleryExecutor
 
 _END = {signal.SIGTERM}
 
@@ -99,7 +100,8 @@ def main(settings: dict[str, Any]) -> None:
     class Scheduler(ClusterScheduler):
         dead_after_s = settings.get("dead_after_s", 10.0)
 
-    scheduler = Scheduler(jobstores=stores, timezone=UTC)
+    executors = {"default": CeleryExecutor(**settings["celery"])} if "celery" in settings else {}
+    scheduler = Scheduler(jobstores=stores, executors=executors, timezone=UTC)
     scheduler.start()
     print("ready", flush=True)  # noqa: T201
     signal.sigwait(_END)

@@ -30,7 +30,7 @@ def start(mongo_url: str, database_name: str) -> Iterator[Start]:
     """Starts scheduler processes and ends them with the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def make(*, lease_s: float = 2, **more: Any) -> Any:
+    def make(*, lease_s: float = 2, unready: bool = False, **more: Any) -> Any:
         settings = {"url": mongo_url, "database": database_name, "lease_s": lease_s, "stores": TENANTS, **more}
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.interop.clustered", json.dumps(settings)],
@@ -39,9 +39,7 @@ def start(mongo_url: str, database_name: str) -> Iterator[Start]:
             text=True,
         )
         started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
+        return process if unready else ready(process)
 
     yield make
     for process in started:
@@ -54,6 +52,13 @@ def start(mongo_url: str, database_name: str) -> Iterator[Start]:
             process.kill()
             process.communicate()
             raise
+
+
+def ready(process: Any) -> Any:
+    """Wait until a process is ready; return it."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
 
 
 @pytest.fixture
@@ -121,9 +126,11 @@ def test_a_process_frozen_with_a_claim_is_too_late_and_goes_on(start: Start, api
 @pytest.mark.slow
 def test_each_owed_instant_is_run_once_with_one_killed_and_one_frozen(start: Start, api: Any, tmp_path: Path) -> None:
     path = tmp_path / "runs"
-    doomed = start(lease_s=3, signal_at=["claim.after", 10, "SIGKILL"])
-    others = [start(lease_s=3) for _ in range(2)]
-    seconds = 8
+    doomed = start(lease_s=2, unready=True, signal_at=["claim.after", 10, "SIGKILL"])
+    others = [start(lease_s=2, unready=True) for _ in range(2)]
+    for process in (doomed, *others):
+        ready(process)
+    seconds = 7
     first = (datetime.now(UTC) + timedelta(seconds=1)).replace(microsecond=0)
     span = {"start_date": first, "end_date": first + timedelta(seconds=seconds)}
     owed: list[Run] = []
@@ -139,7 +146,7 @@ def test_each_owed_instant_is_run_once_with_one_killed_and_one_frozen(start: Sta
             owed.append((f"{tenant} date{number}", due.timestamp()))
     assert doomed.wait(30) == -signal.SIGKILL
     os.kill(others[0].pid, signal.SIGSTOP)
-    threading.Event().wait(4)  # past the lease: the freeze itself is what is being tested
+    threading.Event().wait(3)  # past the lease: the freeze itself is what is being tested
     os.kill(others[0].pid, signal.SIGCONT)
     eventually(lambda: api.get_jobs() == [], within=40, that="the timetable comes to its end")
     eventually(lambda: len(_runs(path)) >= len(owed))
