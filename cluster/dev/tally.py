@@ -17,7 +17,7 @@ OUTCOMES: Final = ("succeeded", "failed", "lost", "skipped", "missed", "cancelle
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many firings: ``fired`` were handed to workers, ``running`` are there now, ``waiting`` are not yet.
+    """How many firings: ``fired`` were handed to the broker, ``queued`` are there, ``waiting`` are not yet.
 
     ``outcomes`` counts final states, ``reasons`` the (state, reason) pairs; ``by_node`` what each node released,
     ``by_worker`` what each worker ended, ``running_at`` what each runs now.
@@ -31,11 +31,12 @@ class Totals:
     by_node: Mapping[str, int] = field(default_factory=dict)
     by_worker: Mapping[str, int] = field(default_factory=dict)
     running_at: Mapping[str, int] = field(default_factory=dict)
+    queued: int = 0
 
     @property
     def open(self) -> int:
         """Return how many are not final."""
-        return self.running + self.waiting
+        return self.running + self.queued + self.waiting
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
@@ -47,6 +48,7 @@ class Totals:
             Counter(self.by_node) + Counter(other.by_node),
             Counter(self.by_worker) + Counter(other.by_worker),
             Counter(self.running_at) + Counter(other.running_at),
+            self.queued + other.queued,
         )
 
     def reasons_of(self, state: str) -> list[tuple[str, int]]:
@@ -62,7 +64,8 @@ def total(firings: Iterable[Firing]) -> Totals:
     final = [firing for firing in every if firing.state in FINAL]
     return Totals(
         fired=sum(firing.released_at is not None for firing in every),
-        running=states["dispatched"] + states["running"],
+        running=states["running"],
+        queued=states["dispatched"],
         waiting=states["pending"],
         outcomes=Counter(firing.state for firing in final),
         reasons=Counter((firing.state, firing.reason) for firing in final),

@@ -51,13 +51,13 @@ def _starting(scene: Scene, canvas: Canvas) -> list[Text]:
     signs, width = canvas.signs, max((len(step.name) for step in scene.steps), default=0)
     lines = [_header(scene, canvas), Text()]
     for step in scene.steps:
-        line = Text(f" {signs.of['succeeded']} ", STYLES["succeeded"])
+        line = _text(f" {signs.of['succeeded']} ", STYLES["succeeded"])
         line.append(f"{step.name:<{max(8, width)}}  ", "bold").append(f"{step.seconds:5.1f} s  ", _DIM)
         lines.append(line.append(step.detail, _DIM))
     up = {step.name for step in scene.steps}
     for row in scene.processes:
         if row.view.name not in up:
-            lines.append(Text(f" {signs.of['waiting']} {row.view.name:<8}  {row.view.state}", _DIM))
+            lines.append(_text(f" {signs.of['waiting']} {row.view.name:<8}  {row.view.state}", _DIM))
     return [*lines, *_notes(scene, canvas, 3)]
 
 
@@ -66,7 +66,7 @@ def _running(scene: Scene, canvas: Canvas) -> list[Text]:
     strips = _strips(scene, canvas)
     foot = [_totals(scene.totals, canvas), *_notes(scene, canvas, 2), Text(), _keys(scene)]
     room = canvas.height - len(head) - len(strips) - len(foot) - 3
-    rows = _firings(scene.firings, canvas, min(_MOST_ROWS, max(1, room)))
+    rows = _firings(scene, canvas, min(_MOST_ROWS, max(1, room)))
     return [*head, *strips, Text(), *rows, Text(), *foot]
 
 
@@ -74,7 +74,7 @@ def _running(scene: Scene, canvas: Canvas) -> list[Text]:
 
 
 def _header(scene: Scene, canvas: Canvas) -> Text:
-    left = Text(" horarium dev", "bold")
+    left = _text(" horarium dev", "bold")
     if scene.stopping:
         left.append(f"  {scene.stopping}", "yellow")
     elif scene.up_s is None:
@@ -100,7 +100,7 @@ def _servers(scene: Scene, canvas: Canvas) -> Text:
 def _caption(canvas: Canvas) -> Text:
     """Return the line that says how to read the strips."""
     said = " last instants, each by the letter of the node that released it "
-    return Text(f" {canvas.signs.rule * 2}{said}", _DIM).append(canvas.signs.rule * canvas.width)
+    return _text(f" {canvas.signs.rule * 2}{said}", _DIM).append(canvas.signs.rule * canvas.width, _DIM)
 
 
 def _processes(scene: Scene, canvas: Canvas) -> list[Text]:
@@ -134,7 +134,7 @@ def _packed(rows: Sequence[ProcessRow], canvas: Canvas) -> list[Text]:
 
 
 def _lamp(row: ProcessRow, canvas: Canvas) -> Text:
-    return Text(f" {canvas.signs.up if _alive(row) else canvas.signs.down} ", _state_style(row))
+    return _text(f" {canvas.signs.up if _alive(row) else canvas.signs.down} ", _state_style(row))
 
 
 def _strips(scene: Scene, canvas: Canvas) -> list[Text]:
@@ -143,15 +143,15 @@ def _strips(scene: Scene, canvas: Canvas) -> list[Text]:
     lines = [_strip(tenant, name_width, canvas) for tenant in shown]
     more = len(scene.tenants) - len(shown)
     if more > 0:
-        lines[-1] = Text(f" and {more + 1} more tenants", _DIM)
-    return lines or [Text(" no tenants yet: horarium tenant create NAME", _DIM)]
+        lines[-1] = _text(f" and {more + 1} more tenants", _DIM)
+    return lines or [_text(" no tenants yet: horarium tenant create NAME", _DIM)]
 
 
 def _strip(tenant: TenantRow, name_width: int, canvas: Canvas) -> Text:
-    right = Text(f" {tenant.totals.fired} fired ", _DIM)
+    right = _text(f" {tenant.totals.fired} fired ", _DIM)
     if tenant.paused:
-        right = Text(" paused", "yellow") + right
-    line = Text(f" {_clip(tenant.name, name_width):<{name_width}}  ", "bold")
+        right = _text(" paused", "yellow") + right
+    line = _text(f" {_clip(tenant.name, name_width):<{name_width}}  ", "bold")
     room = canvas.width - line.cell_len - right.cell_len - 1
     for cell in tenant.cells[-max(0, room) :]:
         letter = letter_of(cell.node) if cell.kind == "succeeded" else ""
@@ -159,17 +159,17 @@ def _strip(tenant: TenantRow, name_width: int, canvas: Canvas) -> Text:
     return _ends(line, right, canvas.width)
 
 
-def _firings(rows: Sequence[FiringRow], canvas: Canvas, room: int) -> list[Text]:
-    """A table whose columns keep their places; what there is no room for goes, the least telling first."""
-    shown = rows[-room:]
+def _firings(scene: Scene, canvas: Canvas, room: int) -> list[Text]:
+    """A table whose columns keep their places, whatever comes and goes."""
+    shown = scene.firings[-room:]
     wide = canvas.width >= 92
-    tenant = min(14 if wide else 9, max([6, *(cell_len(row.tenant) for row in shown)]))
-    job = min(28 if wide else 16, max([6, *(cell_len(row.job) for row in shown)]))
+    tenant = min(14 if wide else 9, max([6, *(cell_len(tenant.name) for tenant in scene.tenants)]))
+    job = 24 if wide else 16
     head = f" {'time':<{10 if wide else 8}}  {'tenant':<{tenant}}  {'job':<{job}}"
     head += f"  {'nominal':<8}" if wide else ""
-    lines = [Text(f"{head}  {'late':>7}  {'node':<6} {'worker':<8} outcome", _DIM)]
+    lines = [_text(f"{head}  {'late':>7}  {'node':<6} {'worker':<8} outcome", _DIM)]
     for row in shown:
-        line = Text(f" {canvas.clock(row.at, fine=wide)}  ", _DIM)
+        line = _text(f" {canvas.clock(row.at, fine=wide)}  ", _DIM)
         line.append(f"{_clip(row.tenant, tenant):<{tenant}}  ").append(f"{_clip(row.job, job):<{job}}")
         if wide:
             line.append(f"  {canvas.clock(row.nominal)}", _DIM)
@@ -193,8 +193,10 @@ def _totals(totals: Totals, canvas: Canvas) -> Text:
 
 def _counted(totals: Totals, canvas: Canvas, *, words: bool, reasons: bool) -> Text:
     between = (f" {canvas.signs.between} ", _DIM)
-    line = Text(f" fired {totals.fired}", "bold").append(*between)
+    line = _text(f" fired {totals.fired}", "bold").append(*between)
     line.append(f"running {totals.running}", STYLES["running"] if totals.running else _DIM)
+    if totals.queued:
+        line.append(*between).append(f"queued {totals.queued}", STYLES["running"])
     if totals.waiting:
         line.append(*between).append(f"waiting {totals.waiting}", _DIM)
     for state in OUTCOMES:
@@ -214,13 +216,13 @@ def _notes(scene: Scene, canvas: Canvas, most: int) -> list[Text]:
     lines = []
     for note in list(scene.notes)[-most:]:
         sign = canvas.signs.of[_note_kind(note)]
-        line = Text(f" {sign} ", STYLES[_note_kind(note)]).append(f"{canvas.clock(note.at)} ", _DIM)
+        line = _text(f" {sign} ", STYLES[_note_kind(note)]).append(f"{canvas.clock(note.at)} ", _DIM)
         lines.append(line.append(note.text))
     return lines
 
 
 def _keys(scene: Scene) -> Text:
-    line = Text(" ")
+    line = _text(" ")
     for key, does in scene.keys.items():
         line.append(f"[{key}]", "bold").append(f" {does}  ", _DIM)
     return line
@@ -283,6 +285,11 @@ def _ends(left: Text, right: Text, width: int) -> Text:
     if left.cell_len > room:
         left.truncate(room)
     return left.append(" " * (room - left.cell_len)).append_text(right)
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return a text whose style ends with it: that of a ``Text`` itself would colour all that is appended."""
+    return Text().append(text, style)
 
 
 def _fit(line: Text, width: int) -> Text:

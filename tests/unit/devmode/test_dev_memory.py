@@ -23,9 +23,9 @@ def reading(seconds: float, job: Job | None, *firings: Firing, **fields: Any) ->
 def test_a_firing_that_changes_is_counted_once() -> None:
     memory = Memory(at(-10))
     memory.take(reading(1, job_at(10), covering(0, state="dispatched", worker=None, started_at=None)))
-    assert (memory.totals().fired, memory.totals().running) == (1, 1)
+    assert (memory.totals().fired, memory.totals().queued) == (1, 1)
     memory.take(reading(2, job_at(10), covering(0)))
-    assert (memory.totals().fired, memory.totals().running, memory.totals().outcomes) == (1, 0, {"succeeded": 1})
+    assert (memory.totals().fired, memory.totals().queued, memory.totals().outcomes) == (1, 0, {"succeeded": 1})
 
 
 def test_what_was_made_before_the_run_is_not_counted() -> None:

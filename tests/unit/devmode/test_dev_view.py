@@ -44,8 +44,11 @@ def test_a_usual_terminal_shows_all_parts_in_their_places() -> None:
         " globex   aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbb                     82 fired",
         " initech  aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbb                     82 fired",
         "",
-        " time      tenant  job                late  node   worker   outcome",
-        *[f" 12:00:{number}  acme    orders-summary    12 ms  node-b worker-1 ✓ succeeded" for number in range(12, 20)],
+        " time      tenant   job                  late  node   worker   outcome",
+        *[
+            f" 12:00:{number}  acme     orders-summary      12 ms  node-b worker-1 ✓ succeeded"
+            for number in range(12, 20)
+        ],
         "",
         " fired 82 · running 1 · ✓ 76 · ✗ 2 (raised 2) · – 3 (overlap 3)",  # noqa: RUF001
         " ✓ 12:00:33 node-a killed; node-b took over after 2.1 s; lost 0, twice 0",
