@@ -19,7 +19,7 @@ from cluster.work import Work, begin_work
 from jobstore.agenda import Entry
 from jobstore.claims import Claims, Outlook
 from jobstore.clock import to_posix
-from jobstore.events import JobQuarantined, PassEnded
+from jobstore.events import JobQuarantined, PassEnded, Repaired, WriteRefused
 from jobstore.jobs import readable
 from jobstore.store import Store
 from jobstore.tenant import Tenant
@@ -134,12 +134,23 @@ class ClaimPass:
             return
         documents = self.claims.claim(tenant.place, take.outlook.due, owner=self.node)
         self.turns.pay(tenant.uid, len(documents))
+        self._tell(take, {document["_id"] for document in documents})
         for document in documents:
             job = readable(document, tenant.place)
             if isinstance(job, str):
                 self._quarantine(tenant, document, job)
             else:
                 take.works.append(begin_work(tenant, document, job))
+
+    def _tell(self, take: Take, claimed: set[str]) -> None:
+        """Announce lost races, and claims that a dead or late holder had left."""
+        emit, uid = self.store.runtime.events.emit, take.turn.tenant.uid
+        for key in take.outlook.due:
+            if key not in claimed:
+                emit(WriteRefused("claim", f"{uid}/{key}"))
+        for key in take.outlook.expired:
+            if key in claimed:
+                emit(Repaired("lease_expired", f"{uid}/{key}"))
 
     def _quarantine(self, tenant: Tenant, document: Mapping[str, Any], reason: str) -> None:
         if self.store.jobs(tenant.place).quarantine(dict(document), f"unreadable: {reason}"):

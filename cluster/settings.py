@@ -182,6 +182,8 @@ class WorkerEnvironment(StoreSettings):
     celery_pool: PoolType = Field(default="prefork", description="How they run side by side.")
     loglevel: str = Field(default="INFO", description="Least level that is logged.")
     heartbeat: float = Field(default=5.0, gt=0, le=10, description="Seconds between two signs of life.")
+    http_host: str = Field(default="127.0.0.1", description="Where a worker answers /healthz, /readyz and /metrics.")
+    http_port: int = Field(default=0, ge=0, le=65535, description="The port for them; by default a worker has none.")
 
     @field_validator("pool")
     @classmethod

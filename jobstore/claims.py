@@ -50,6 +50,8 @@ class Outlook:
     wake: float | None
     held: bool
     complete: bool
+    # Due documents whose lease ran out: whoever held it died, was frozen, or was too late.
+    expired: tuple[str, ...] = ()
 
 
 class Claims:
@@ -208,6 +210,7 @@ def _outlook(seen: Sequence[Document], now: datetime, budget: int, *, complete: 
     due: list[str] = []
     rest: list[float] = []
     wake: list[float] = []
+    expired: list[str] = []
     held = False
     for document in seen:
         lease, instant = document.get("lease_until"), document["next_run_time"]
@@ -217,10 +220,12 @@ def _outlook(seen: Sequence[Document], now: datetime, budget: int, *, complete: 
             rest.append(nominal if isinstance(nominal, float) else instant)
         elif instant <= to_posix(now) and len(due) < budget:
             due.append(document["_id"])
+            if lease is not None:
+                expired.append(document["_id"])
         else:
             rest.append(instant)
             wake.append(instant)
-    return Outlook(tuple(due), min(rest, default=None), min(wake, default=None), held, complete)
+    return Outlook(tuple(due), min(rest, default=None), min(wake, default=None), held, complete, tuple(expired))
 
 
 def _head(place: Place, limit: int) -> list[Document]:

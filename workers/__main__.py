@@ -24,6 +24,8 @@ def settings_from_environment() -> WorkerSettings:
             loglevel=found.get("HORARIUM_LOGLEVEL") or "INFO",
             start_within_s=float(found.get("HORARIUM_START_WITHIN") or 30),
             heartbeat_s=float(found.get("HORARIUM_HEARTBEAT") or 5),
+            http_host=found.get("HORARIUM_HTTP_HOST") or "127.0.0.1",
+            http_port=int(found.get("HORARIUM_HTTP_PORT") or 0),
             crash_points=found.get("HORARIUM_CRASH_POINTS", ""),
         )
     except ValueError as error:

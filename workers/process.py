@@ -19,6 +19,7 @@ from jobstore.store import open_store
 from workers.app import CONNECT_TIMEOUT_S, transport_options
 from workers.identity import check_packages, load_app
 from workers.installation import Installation, install
+from workers.observing import observe_worker
 from workers.settings import WorkerSettings
 from workers.wire import queue_of
 
@@ -44,6 +45,8 @@ def run_worker(settings: WorkerSettings) -> int:
     installation = install(app)
     configure(app, settings)
     clock = SystemClock()
+    if settings.http_port:
+        observe_worker(installation, host=settings.http_host, port=settings.http_port, clock=clock)
     patiently(lambda: check_store(settings), clock, settings.start_within_s)
     patiently(lambda: check_broker(app), clock, settings.start_within_s)
     return _serve(installation, settings, name)

@@ -27,6 +27,8 @@ class WorkerSettings:
         loglevel: Least level that is logged.
         start_within_s: How long servers that do not answer are waited for at the start.
         heartbeat_s: Between two signs of life; nodes declare a worker dead after 30 s without one.
+        http_host: Where /healthz, /readyz and /metrics are answered.
+        http_port: The port for them; 0 for none.
         crash_points: For tests of this package only, see ``jobstore.points``.
     """
 
@@ -41,6 +43,8 @@ class WorkerSettings:
     loglevel: str = "INFO"
     start_within_s: float = 30.0
     heartbeat_s: float = 5.0
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
     crash_points: str = ""
 
     def __post_init__(self) -> None:

@@ -34,6 +34,8 @@ def command(shell: Shell, /, **given: Any) -> int:
             loglevel=settings.loglevel,
             start_within_s=settings.start_within,
             heartbeat_s=settings.heartbeat,
+            http_host=settings.http_host,
+            http_port=settings.http_port,
             crash_points=settings.crash_points,
         )
     )
