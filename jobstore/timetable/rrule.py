@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 _CHUNK = 400
 _CHUNKS = SEARCH_YEARS * 366 // _CHUNK + 1
 _LAST_CHUNK = LATEST.toordinal() // _CHUNK
-_KEPT = 128
+_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Strict: a document that this version did not write is not guessed at.  What vers
 never changes; a policy is written only where it is not the default.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 
 from jobstore.errors import InvalidTrigger, Unreadable
@@ -29,6 +29,10 @@ from jobstore.timetable.zones import Zone, read_stored_zone
 
 VERSION = 1
 
+# Rules are immutable, and a job is read much oftener than it changes; a rule also remembers what it has found.
+_REMEMBERED = 2_000
+_read: dict[Hashable, Rule] = {}
+
 
 def stored(rule: Rule) -> Document:
     """Return the document of ``rule``; equal rules give equal documents."""
@@ -46,10 +50,28 @@ def read_stored(document: Mapping[str, object]) -> Rule:
     version = document.get("v")
     if version != VERSION or isinstance(version, bool):
         raise Unreadable(f"this timetable is of version {version!r:.20}; this process reads version {VERSION}")
+    body = {key: value for key, value in document.items() if key != "v"}
+    key = _key(body)
+    found = _read.get(key)
+    if found is not None:
+        return found
     try:
-        return _rule({key: value for key, value in document.items() if key != "v"}, 0)
+        found = _rule(body, 0)
     except (InvalidTrigger, ValueError, TypeError, KeyError, OverflowError) as fault:
         raise Unreadable(f"the stored timetable cannot be read: {fault}") from fault
+    if len(_read) >= _REMEMBERED:
+        _read.clear()
+    _read[key] = found
+    return found
+
+
+def _key(value: object) -> Hashable:
+    """Return a document as something that can be looked up; 1 and True and 1.0 are three values."""
+    if isinstance(value, Mapping):
+        return ("mapping", *((str(key), _key(value[key])) for key in sorted(value, key=str)))
+    if isinstance(value, list):
+        return tuple(_key(each) for each in value)
+    return f"{type(value).__name__}:{value}"
 
 
 def _rule(body: Mapping[str, object], depth: int) -> Rule:

@@ -22,7 +22,8 @@ from tests.property.specifications import (
 )
 from tests.support.oracle import named
 
-pytestmark = [pytest.mark.slow]
+# each takes seconds on an idle machine, minutes on one that is shared
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 

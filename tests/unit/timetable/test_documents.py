@@ -115,3 +115,14 @@ def test_stock_triggers_are_stored_with_their_own_meaning() -> None:
     assert timetable.describe().startswith(
         "whenever these agree: every 2 hours on the last day of every month, Europe/Berlin"
     )
+
+
+def test_a_document_that_was_read_is_not_taken_for_one_that_only_looks_equal() -> None:
+    body = {"v": 1, "calendar": {"years": 0, "months": 1, "weeks": 0, "days": 0, "hour": 0, "minute": 0, "second": 0}}
+    whole = {**body, "start_date": "2026-01-31", "timezone": "UTC"}
+    clamped = {**whole, "calendar": {**body["calendar"], "clamp": True}}  # type: ignore[dict-item]
+    assert Timetable.from_document(clamped) == Timetable.from_document(dict(reversed(clamped.items())))
+    with pytest.raises(Unreadable):
+        Timetable.from_document({**whole, "calendar": {**body["calendar"], "clamp": 1}})  # type: ignore[dict-item]
+    with pytest.raises(Unreadable):
+        Timetable.from_document({**whole, "calendar": {**body["calendar"], "months": 1.0}})  # type: ignore[dict-item]

@@ -82,7 +82,8 @@ def test_a_wrong_place_or_event_is_refused(spec: dict[str, object], reason: str)
 
 
 def test_without_the_package_solar_events_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = made({"solar": "sunset", **BERLIN}).to_document()
+    # one that was not read before: rules are remembered
+    document = {**made({"solar": "sunset", **BERLIN}).to_document(), "latitude": 52.0}
     solar._library.cache_clear()
     monkeypatch.setitem(sys.modules, "astral", None)
     monkeypatch.setitem(sys.modules, "astral.sun", None)
