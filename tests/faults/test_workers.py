@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -109,8 +109,8 @@ def test_poison_is_set_aside_and_the_rest_goes_on(storm: Callable[..., Storm]):
     it = storm()
     it.staff(nodes=2)
     poisoned = it.tenant("poison")
-    start = it.store.time.now().isoformat()
-    long = {"every": "1h", "start": start}
+    start = it.store.time.now() + timedelta(seconds=3)
+    long = {"every": "1h", "start": start.isoformat()}
     it.job(poisoned, "kills", long, "noting.kills", retry={"max_attempts": 3, "delay_s": 0.5})
     it.job(poisoned, "unknown", long, "noting.no_such_task")
     it.job(poisoned, "unreadable", long, "noting.quick")

@@ -101,6 +101,8 @@ class Schedule:
             if result is not None and result["state"] == "running":
                 self.say(f"{process}: begun {result['_id'][-6:]} attempt {result['attempt']}")
                 self.monitor.firing_begun(result, self.now())
+        elif collection == "tenants" and command in WRITES:
+            self.server.tenant_changed = True
         elif collection == "jobs" and process.startswith("operator"):
             self._owner_wrote(process, command, result, words)
 
@@ -297,7 +299,7 @@ class Schedule:
             (4.0 * bool(slots and self.broker.messages), lambda: self._receive(slots)),
             (0.7 * bool(beating), lambda: self._beat(rng.choice(beating))),
             (4.0, lambda: self.let_pass(rng.choice(_STEPS))),
-            (1.2 * often("owner") * bool(idle), lambda: self.owner.operate(rng.choice(idle))),
+            (1.2 * often("owner", "tenant") * bool(idle), lambda: self.owner.operate(rng.choice(idle))),
             (0.4 * often("crash"), lambda: self._crash(living)),
             (0.5 * often("crash"), lambda: self._freeze(living)),
             (0.5 * often("crash"), self._thaw),
@@ -307,8 +309,8 @@ class Schedule:
         weights = [weight for weight, _ in choices]
         rng.choices(choices, weights)[0][1]()
 
-    def _often(self, theme: str) -> float:
-        return 4.0 if self.profile.theme == theme else 1.0
+    def _often(self, *themes: str) -> float:
+        return 4.0 if self.profile.theme in themes else 1.0
 
     def _start_node(self, free: list[tuple[Process, str, float]]) -> None:
         process, loop, _ = self.rng.choices(free, [weight for _, _, weight in free])[0]

@@ -33,6 +33,7 @@ class Monitor:
     deleted: set[str] = field(default_factory=set)
     stopped: dict[str, int] = field(default_factory=dict)
     edited: dict[str, int] = field(default_factory=dict)
+    epoch: int = 0
     finals: dict[str, Document] = field(default_factory=dict)
     begun: list[tuple[str, int]] = field(default_factory=list)
     lines: list[tuple[str, str, int]] = field(default_factory=list)
@@ -64,6 +65,8 @@ class Monitor:
             self.find(f"{key} began after its job's pause or delete was answered")
         elif document["revision"] < self.edited.get(incarnation, 0):
             self.find(f"{key} began with arguments older than an answered edit")
+        if document["epoch"] < self.epoch:
+            self.find(f"{key} began after its tenant's suspension was answered")
         if now < document["nominal"]:
             self.find(f"{key} began before its nominal")
         fence = document["admitted"]["fence"] if document["admitted"] else None

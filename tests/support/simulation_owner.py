@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cluster.operations import jobs as operations
-from cluster.operations import stopping, triggering
+from cluster.operations import stopping, tenancy, triggering
+from jobstore.halt import GAP_POLICIES
 from jobstore.job import parse_spec
 from jobstore.jobs import next_nominal
 from jobstore.timetable import Timetable
@@ -25,6 +26,9 @@ class Owner:
     def operate(self, process: Process) -> None:
         job = f"job-{self.play.rng.randrange(self.play.profile.jobs)}"
         act = self.play.rng.choice(("pause", "resume", "delete", "put", "retime", "trigger"))
+        if self.play.rng.random() < (0.4 if self.play.profile.theme == "tenant" else 0.08):
+            self._halt(process)
+            return
         number = self.play.rng.randrange(1000)
         store, monitor = process.store, self.play.monitor
 
@@ -53,6 +57,25 @@ class Owner:
         self.play.say(f"{process.name}: {act} {job}")
         self.play.since[process.name] = self.play.now()
         process.document = None
+        self.play.start(process, "act", once)
+
+    def _halt(self, process: Process) -> None:
+        """Suspend or drain the tenant, or let it go on."""
+        act = self.play.rng.choice(("suspend", "suspend", "drain", "go on", "go on"))
+        gap = self.play.rng.choice(GAP_POLICIES)
+
+        def once() -> None:
+            if act == "go on":
+                tenancy.resume(process.store, "acme", who="owner")
+                return
+            stop = tenancy.suspend if act == "suspend" else tenancy.drain
+            told = stop(process.store, "acme", who="owner", why="simulated", gap=gap)
+            if act == "suspend":
+                self.play.monitor.epoch = max(self.play.monitor.epoch, told.epoch)
+            self.play.say(f"{process.name}: {act} of the tenant answered, epoch {told.epoch}")
+
+        self.play.say(f"{process.name}: {act} the tenant, {gap}")
+        self.play.since[process.name] = self.play.now()
         self.play.start(process, "act", once)
 
     def definition(self, job: str, number: int, *, retimed: bool) -> dict[str, Any]:

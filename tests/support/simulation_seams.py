@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from unittest.mock import patch
 
+from bson.codec_options import CodecOptions
 from pymongo.errors import AutoReconnect
 
 from jobstore.runtime import Runtime
 from jobstore.servertime import ManualServerTime
-from jobstore.store import Store, open_store
+from jobstore.store import Store, store_on
 
 Document = dict[str, Any]
 WRITES = frozenset(
@@ -185,6 +185,8 @@ class SeamDatabase:
 class SeamClient:
     """A client of one seam database; majority is left out, because a single member has nobody to wait for."""
 
+    codec_options = CodecOptions[Document](tz_aware=True)
+
     def __init__(self, collections: Any, controller: Controller, clock: SimulatedClock, owner: str) -> None:
         self._parts = (collections, controller, clock, owner)
         self._made: dict[str, SeamDatabase] = {}
@@ -201,9 +203,6 @@ class SeamClient:
 
 def seam_store(client: Any, database: str, runtime: Runtime, controller: Controller) -> Store:
     """Return the real store over a seam client."""
-    with patch("jobstore.store.connect", lambda *_, **__: client):
-        store = open_store(
-            "mongodb://simulated", control=database, runtime=runtime, name="", time=ManualServerTime(runtime.clock)
-        )
+    store = store_on(client, control=database, runtime=runtime, time=ManualServerTime(runtime.clock))
     store.cache._lock = SeamLock(controller)  # type: ignore[assignment]  # held over a command
     return store

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.operations import stopping
+from cluster.operations import stopping, tenancy
 from jobstore.clock import to_posix
 from jobstore.events import JobQuarantined
 from tests.support.simulation_setup import START, UID
@@ -35,6 +35,7 @@ class Settling:
         documents = list(self.play.server.raw["firings"].find())
         self.play.monitor.check_finals(documents)
         self.check_agenda()
+        self._resume_tenant()
         self._resume_jobs()
         if self.play.flushed and not self.play.profile.lossy and not self.play.profile.store_faults:
             self._check_prompt()
@@ -64,6 +65,11 @@ class Settling:
         if first is not None and (line is None or line["next"] is None or line["next"] > max(first, self.play.now())):
             told = None if line is None or line["next"] is None else line["next"] - to_posix(START)
             self.play.monitor.find(f"the agenda says {told}, and something is due at {first - to_posix(START)}")
+
+    def _resume_tenant(self) -> None:
+        if self.play.server.tenant_changed:
+            operator = self.play.born_as("operator")
+            tenancy.resume(operator.store, "acme", who="owner")
 
     def _resume_jobs(self) -> None:
         for document in self.play.server.raw["jobs"].find({"state": "paused"}):

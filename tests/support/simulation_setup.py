@@ -8,7 +8,7 @@ from typing import Any, Final
 from pymongo import MongoClient
 
 from jobstore.ledger import Ledger
-from jobstore.tenant import Place, Tenant
+from jobstore.tenant import Place, Tenant, to_document
 from jobstore.tenants import Tenants
 from tests.support.ids import CountingIds
 from tests.support.simulation_fibers import Fiber
@@ -70,12 +70,19 @@ class Server:
         Ledger(self.raw["firings"], CountingIds()).ensure()
         self.raw["jobs"].create_index("next_run_time", sparse=True)
         self.raw["agenda"].create_index("next")
-        Tenants(self.client[database]).add(self.tenant)
+        self.tenants = Tenants(self.client[database])
+        self.tenants.add(self.tenant)
+        self.tenant_changed = False
 
     def reset(self) -> None:
         """Empty what a schedule writes."""
         for name in ("agenda", "nodes", "workers", "jobs", "firings"):
             self.raw[name].delete_many({})
+        if self.tenant_changed:
+            self.raw["audit"].delete_many({})
+            self.raw["tenants"].replace_one({"_id": self.tenant.id}, to_document(self.tenant))
+            self.tenants.changed()
+            self.tenant_changed = False
 
     def fiber(self) -> Fiber:
         """Return an idle fiber."""
@@ -90,7 +97,7 @@ class Server:
 
 def draw_profile(rng: random.Random, options: Options) -> Profile:
     """Draw what may happen."""
-    theme = rng.choice(("even", "even", "owner", "broker", "crash"))
+    theme = rng.choice(("even", "even", "owner", "broker", "crash", "tenant"))
     theme = options.theme or theme
     return Profile(
         theme=theme,
