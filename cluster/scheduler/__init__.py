@@ -8,5 +8,6 @@ I/O, holds no lock and evaluates nothing.
 - ``visits``: which store is visited when.
 - ``claimed``: a visit to a store that processes share (``jobstore.SharedMongoDBJobStore``).
 - ``plain``: a visit to any other store, which one process may run jobs from.
+- ``evaluation``: ending the evaluation of a trigger that does not come back.
 - ``submission``: what both do with a job that is due, and the events of a visit.
 """

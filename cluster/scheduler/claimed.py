@@ -7,7 +7,6 @@ from typing import Any
 from cluster.scheduler.host import Host
 from cluster.scheduler.submission import Fate, Told, counts_itself, submit
 from jobstore import SharedMongoDBJobStore
-from jobstore.apscheduler.bounded import plan_bounded
 from jobstore.apscheduler.passes import Patience, Planner
 from jobstore.apscheduler.presence import Presence
 
@@ -15,10 +14,9 @@ from jobstore.apscheduler.presence import Presence
 class StorePass:
     """The loop as one shared store sees it (``jobstore.apscheduler.passes.Pass``)."""
 
-    plan: Planner = staticmethod(plan_bounded)
-
     def __init__(self, host: Host, presence: Presence) -> None:
         self._host = host
+        self.plan: Planner = host.plan
         self.presence: Presence | None = presence
         self._thread: int | None = None
 

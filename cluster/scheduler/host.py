@@ -1,14 +1,18 @@
 """What a visit needs of the scheduler that it is made for."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from logging import Logger
 from typing import Any
 
 from apscheduler.schedulers.base import STATE_RUNNING
 
+from cluster.scheduler.evaluation import Evaluations
+from jobstore.apscheduler.bounded import plan_bounded
+from jobstore.apscheduler.plan import Plan
 from jobstore.apscheduler.presence import Presence
 from jobstore.clock import Clock
 from jobstore.ids import IdSource
@@ -66,6 +70,7 @@ class Host:
     clock: Clock
     presences: Presences
     closing: Callable[[], bool]
+    evaluations: Evaluations
 
     @property
     def claiming(self) -> bool:
@@ -90,6 +95,10 @@ class Host:
     def executor(self, alias: str) -> Any:
         """Return an executor, or None if there is none of that name."""
         return self.scheduler._executors.get(alias)
+
+    def plan(self, state: Mapping[str, Any], first: datetime, now: datetime, decided_through: float | None) -> Plan:
+        """Return what a job owes (raises InvalidTrigger, TriggerStuck)."""
+        return self.evaluations.call(partial(plan_bounded, state, first, now, decided_through))
 
     def dispatch(self, event: Any) -> None:
         """Tell the listeners."""

@@ -13,13 +13,14 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from cluster.scheduler.host import Host
 from cluster.scheduler.submission import Fate, Told, submit
 from cluster.scheduler.visits import LONGEST_WAIT_S
-from jobstore.apscheduler.bounded import plan_bounded
 from jobstore.apscheduler.passes import Patience
 from jobstore.apscheduler.plan import Plan
 from jobstore.apscheduler.runs import Runs
 from jobstore.errors import InvalidTrigger, TriggerStuck
 
 RETRY_AFTER_S: Final = 5.0
+# Asking a trigger that is stuck takes its time, and the other jobs of the store wait for it.
+_STUCK_FOR_S: Final = 60.0
 
 
 class PlainVisitor:
@@ -66,8 +67,9 @@ class PlainVisitor:
             return self._leave(job, f'the scheduler has no executor "{job.executor}"')
         owed = {"id": job.id, "trigger": job.trigger, "coalesce": job.coalesce}
         try:
-            plan = plan_bounded(owed, job.next_run_time, now, None)
+            plan = self._host.plan(owed, job.next_run_time, now, None)
         except (InvalidTrigger, TriggerStuck) as error:
+            self._left_until[job.id] = self._host.clock.monotonic() + _STUCK_FOR_S
             return self._leave(job, str(error))
         run_times = list(plan.run_times)
         fate = submit(

@@ -15,6 +15,7 @@ from apscheduler.schedulers.base import STATE_PAUSED, STATE_RUNNING, STATE_STOPP
 from apscheduler.triggers.base import BaseTrigger
 
 from cluster.scheduler.claimed import SharedVisitor, StorePass
+from cluster.scheduler.evaluation import Evaluations
 from cluster.scheduler.host import Host, Presences
 from cluster.scheduler.plain import PlainVisitor
 from cluster.scheduler.visits import LONGEST_WAIT_S, Turn, Visits
@@ -71,7 +72,8 @@ class ClusterScheduler(BackgroundScheduler):  # type: ignore[misc]
     def _configure(self, config: Any) -> None:
         super()._configure(config)
         presences = Presences(self.ids, self.clock, self._logger, self.dead_after_s)
-        self._host = Host(self, self.clock, presences, lambda: self._closing)
+        evaluations = Evaluations(self.clock)
+        self._host = Host(self, self.clock, presences, lambda: self._closing, evaluations)
         self._visits = Visits(self._visit, self._wake, self.clock, self._logger, self.jobstore_retry_interval)
         setattr(self, NAME, self)  # shared stores that start ask for it
 
@@ -154,6 +156,7 @@ class ClusterScheduler(BackgroundScheduler):  # type: ignore[misc]
         if self.state == STATE_STOPPED:
             return None
         try:
+            self._host.evaluations.stop_overdue()
             stores = self._jobstores.copy()  # no lock: an API call that waits for a store holds it
             return self._visits.begin_due({alias: stores[alias] for alias in stores.keys() - self._opening})
         except Exception:  # whatever it is, nobody would start another loop

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ class Endless(BaseTrigger):  # type: ignore[misc]
         """Return now, and after that nothing."""
         if previous_fire_time is None:
             return now
-        gates["endless"].wait()
+        pause = threading.Event()
+        while not gates["endless"].is_set():
+            with suppress(Exception):
+                pause.wait(0.01)
         return None
 
 

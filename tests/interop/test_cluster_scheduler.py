@@ -122,13 +122,23 @@ def test_a_trigger_that_does_not_move_forward_is_refused_at_the_door(start: Make
     assert scheduler.get_job(job.id).trigger.interval == timedelta(hours=1)
 
 
-def test_a_trigger_of_the_application_that_never_returns_holds_up_its_own_store_only(start: Make, shared: Make) -> None:
-    scheduler = start(jobstores={"default": shared("good"), "bad": shared("bad")})
+@pytest.mark.parametrize("kind", ["shared", "memory"])
+def test_a_trigger_of_the_application_that_never_returns_holds_up_its_own_store_and_is_set_aside(
+    start: Make, shared: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    monkeypatch.setattr("cluster.scheduler.evaluation.MOST_S", 0.7)
+    bad = shared("bad") if kind == "shared" else MemoryJobStore()
+    scheduler = start(jobstores={"default": shared("good"), "bad": bad})
     clustered.gates["endless"] = threading.Event()
-    scheduler.add_job(clustered.call, clustered.Endless(), args=["bad"], jobstore="bad")
-    never(lambda: clustered.calls, during=0.3)
-    scheduler.add_job(clustered.call, args=["good"])
+    begun = scheduler.clock.monotonic()
+    scheduler.add_job(clustered.call, clustered.Endless(), args=["bad"], jobstore="bad", id="bad")
+    scheduler.add_job(clustered.call, args=["good"], **NOW)
     ran("good")
+    assert scheduler.clock.monotonic() - begun < 0.7
+    eventually(lambda: "took longer than 0.7 s" in caplog.text)
+    scheduler.add_job(clustered.call, args=["next"], jobstore="bad", **NOW)
+    ran("next")
+    assert sorted(clustered.calls) == ["good", "next"]
 
 
 def test_a_long_outage_is_caught_up_in_bounded_pieces_or_coalesced(start: Make) -> None:
