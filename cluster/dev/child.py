@@ -26,7 +26,6 @@ class Spec:
         argv: The program and its arguments.
         env: Its whole environment.
         ready: Says of a line of output that the process serves now; without it a process is ready at once.
-        once: It has a task and ends; ready then means ended well.
         stage: Processes of a higher stage are stopped earlier.
         stop_within: Seconds between SIGTERM and SIGKILL.
         cwd: Its working directory; None inherits ours.
@@ -36,7 +35,6 @@ class Spec:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     ready: Callable[[str], bool] | None = None
-    once: bool = False
     stage: int = 0
     stop_within: float = 10.0
     cwd: Path | None = None
@@ -98,7 +96,7 @@ class Child:
         with self._starting:
             if self._process is not None and not self._process.exited.is_set():
                 return
-            self._asked, self._frozen, self._ready = None, False, self._serves_at_once()
+            self._asked, self._frozen, self._ready = None, False, self.spec.ready is None
             self.settled = threading.Event()
             process = Process(self.spec.argv, output=subprocess.PIPE, env=self.spec.env, cwd=self.spec.cwd)
             self._process = process
@@ -113,7 +111,7 @@ class Child:
     def await_settled(self, within: float) -> bool:
         """Wait until it is ready or has ended; return whether it is as it should be."""
         self._clock.wait(self.settled, within)
-        return self.state == ("ended" if self.spec.once else "ready")
+        return self.state == "ready"
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM and return at once; a frozen process is thawed to hear it."""
@@ -161,9 +159,6 @@ class Child:
                     self._take(data.decode(errors="replace").rstrip("\r\n"), settled)
         process.exited.wait()
         settled.set()
-
-    def _serves_at_once(self) -> bool:
-        return self.spec.ready is None and not self.spec.once
 
     def _take(self, line: str, settled: threading.Event) -> None:
         self._logbook.write(self.spec.name, line)

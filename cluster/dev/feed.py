@@ -114,7 +114,7 @@ def read_all(store: Store, tenant: Tenant, since: datetime, most: int = 50_000) 
 
     Its last ``most`` at least (raises StoreUnavailable).
     """
-    ledger, limit = store.ledger(tenant.place), 1_000
+    ledger, limit = store.ledger(tenant.place), min(1_000, most)
     while True:
         page = _history(ledger, tenant.uid, limit)
         if len(page) < limit or limit >= most or page[-1].created_at < since:
