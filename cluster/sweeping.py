@@ -190,6 +190,8 @@ class Sweep:
             self.store.runtime.events.emit(WriteRefused("sweep", firing.id))
             return
         state = "lost" if retry_at is None else "pending"
+        if firing.cancel is not None:
+            state, reason = "cancelled", firing.cancel.reason
         self.store.runtime.events.emit(FiringFinished(firing.id, firing.attempt, state, reason, 0.0))
 
 

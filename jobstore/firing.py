@@ -91,7 +91,7 @@ class Draft:
              wait: "advance", attend_at: ISODate, epoch: 1, publishes: 0,
              revision: 1, target: {kind, name}, args: [], kwargs: {}, pool, time_limit_s, retry: {...},
              created_at: ISODate, released_at?, released_by?, run_token?, worker?, started_at?, finished_at?,
-             result?, error?, attempts: [{attempt, state, reason, ...}], expire_at?}
+             result?, error?, attempts: [{attempt, state, reason, ...}], cancel?: {reason, by, note, at}, expire_at?}
 
         ``attend_at`` is when a sweep looks at an open record again; final records have none.
         """
@@ -127,6 +127,16 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequest:
+    """Somebody wants a running firing to end: the reason that it will have, who asked, what for, and when."""
+
+    reason: str
+    by: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
     """A record of the ledger as read."""
 
@@ -159,6 +169,7 @@ class Firing:
     error: str | None = None
     attempts: tuple[Mapping[str, Any], ...] = field(default=())
     on_full: OnFull = "skip"
+    cancel: CancelRequest | None = None
 
     @property
     def instant(self) -> datetime:
@@ -215,6 +226,13 @@ def read_firing(document: Mapping[str, Any]) -> Firing:
             error=document.get("error"),
             attempts=tuple(document.get("attempts", ())),
             on_full=document.get("on_full", "skip"),
+            cancel=_cancel(document.get("cancel")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"the firing {document.get('_id')!r} is damaged: {error!r}") from error
+
+
+def _cancel(stored: Mapping[str, Any] | None) -> CancelRequest | None:
+    if stored is None:
+        return None
+    return CancelRequest(reason=stored["reason"], by=stored["by"], note=stored["note"], at=stored["at"])

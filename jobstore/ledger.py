@@ -201,6 +201,20 @@ class Ledger:
         return {document["_id"] for document in found}
 
     @stored
+    def request_cancel(
+        self, firings: Iterable[str], *, reason: str, at: datetime, by: str = "", note: str = ""
+    ) -> set[str]:
+        """Ask the workers of running firings to end them; return the ids of those that run and have been asked.
+
+        A firing that was asked for before keeps what was said then.  What has not begun is ended by ``close``.
+        """
+        running = {"_id": {"$in": list(firings)}, "state": {"$in": before("abort")}}
+        asked = {"reason": reason, "by": by, "note": note, "at": at}
+        self._firings.update_many(running | {"cancel": {"$exists": False}}, {"$set": {"cancel": asked}})
+        found = self._firings.find(running | {"cancel": {"$exists": True}}, projection={"_id": 1})
+        return {document["_id"] for document in found}
+
+    @stored
     def postpone(self, firing: Firing, *, until: datetime, wait: Wait) -> bool:
         """Look at an open record again at ``until``; return whether it is still as read."""
         result = self._firings.update_one(
@@ -236,18 +250,25 @@ class Ledger:
 
     @stored
     def declare_dead(self, firing: Firing, *, retry_at: datetime | None, reason: str, at: datetime) -> bool:
-        """End an attempt whose worker is gone: another attempt at ``retry_at``, or lost; False if it moved on."""
-        ended = {"attempt": firing.attempt, "state": "lost", "reason": reason, "worker": firing.worker, "at": at}
+        """End an attempt whose worker is gone: another attempt at ``retry_at``, or lost; False if it moved on.
+
+        One that was asked to end is cancelled instead.
+        """
+        action: FiringAction = "lose"
+        if firing.cancel is not None:
+            action, retry_at, reason = "abort", None, firing.cancel.reason
+        ended = {"attempt": firing.attempt, "state": after(action), "reason": reason, "worker": firing.worker, "at": at}
         same = {
             "_id": firing.id,
-            "state": {"$in": before("lose")},
+            "state": {"$in": before(action)},
             "attempt": firing.attempt,
             "run_token": firing.run_token,
+            "cancel": {"$exists": firing.cancel is not None},
         }
         change: Document
         if retry_at is None:
             change = {
-                "$set": {"state": after("lose"), "reason": reason, "finished_at": at, "expire_at": at + RETENTION},
+                "$set": {"state": after(action), "reason": reason, "finished_at": at, "expire_at": at + RETENTION},
                 "$unset": {"attend_at": "", "run_token": ""},
                 "$push": {"attempts": ended},
             }

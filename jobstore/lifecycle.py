@@ -12,7 +12,19 @@ FiringState = Literal[
     "succeeded", "failed", "lost", "skipped", "missed", "cancelled", "superseded", "shadowed",
 ]  # fmt: skip
 FiringAction = Literal[
-    "mark", "republish", "begin", "succeed", "fail", "retry", "lose", "skip", "miss", "supersede", "shadow", "cancel"
+    "mark",
+    "republish",
+    "begin",
+    "succeed",
+    "fail",
+    "retry",
+    "lose",
+    "skip",
+    "miss",
+    "supersede",
+    "shadow",
+    "cancel",
+    "abort",
 ]
 JobState = Literal["active", "paused", "completed", "quarantined", "deleting"]
 JobAction = Literal["pause", "resume", "complete", "reopen", "quarantine", "recover", "delete"]
@@ -34,6 +46,8 @@ FIRINGS: Final[dict[FiringAction, tuple[tuple[FiringState, ...], FiringState]]] 
     "supersede": (("pending",), "superseded"),
     "shadow": (("pending",), "shadowed"),
     "cancel": (("pending", "dispatched"), "cancelled"),
+    # Only after it was asked for, by the worker that heeds it or by the sweep when that worker is gone.
+    "abort": (("running",), "cancelled"),
 }
 
 JOBS: Final[dict[JobAction, tuple[tuple[JobState, ...], JobState]]] = {

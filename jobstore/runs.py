@@ -1,7 +1,7 @@
 """The ledger as workers write it: begin, finish, and whether a run is still theirs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -10,17 +10,18 @@ from pymongo import DESCENDING, ReturnDocument
 from jobstore.connection import Document, Documents, stored
 from jobstore.firing import VERSION, Firing, read_firing
 from jobstore.ledger import RETENTION, again
-from jobstore.lifecycle import after, before
+from jobstore.lifecycle import FiringAction, after, before
 from jobstore.servertime import ServerTime
 
 MAX_ERROR: Final = 8 * 1024
+_ACTIONS: Final[Mapping[str, FiringAction]] = {"succeeded": "succeed", "failed": "fail", "cancelled": "abort"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How an attempt ended.  ``retry_at`` asks for another attempt; ``result`` is stored as it is, bounded before."""
 
-    state: Literal["succeeded", "failed"]
+    state: Literal["succeeded", "failed", "cancelled"]
     reason: str = ""
     result: Any = None
     error: str | None = None
@@ -66,6 +67,7 @@ class Runs:
     def finish(self, firing: Firing, outcome: Outcome) -> bool:
         """Record how the attempt ended; False if it is no longer ours, and then the result is discarded.
 
+        One that was asked to end has no further attempt.
         Repeating the call after a lost reply is harmless: the second one finds the outcome and says True.
         """
         at = self._time.now()
@@ -81,19 +83,31 @@ class Runs:
             ended["error"] = outcome.error[-MAX_ERROR:]
         token = firing.run_token
         mine = {"_id": firing.id, "state": {"$in": before("succeed")}, "attempt": firing.attempt, "run_token": token}
-        result = self._firings.update_one(mine, _ending(firing, outcome, ended | {"run_token": token}, at))
+        again_ = outcome.retry_at is not None
+        wanted = mine | {"cancel": {"$exists": False}} if again_ else mine
+        result = self._firings.update_one(wanted, _ending(firing, outcome, ended | {"run_token": token}, at))
         if result.matched_count == 1:
             return True
+        asked = self._firings.find_one(mine, projection={"cancel": 1}) if again_ else None
+        if asked is not None:
+            return self.finish(
+                firing, replace(outcome, state="cancelled", reason=asked["cancel"]["reason"], retry_at=None)
+            )
         done = {"attempts": {"$elemMatch": {"attempt": firing.attempt, "run_token": token}}}
         return self._firings.find_one({"_id": firing.id} | done, projection={"_id": 1}) is not None
 
     @stored
-    def still_mine(self, runs: Mapping[str, str]) -> set[str]:
-        """Return those of the firings (id → run token) that are still running with that token."""
+    def still_mine(self, runs: Mapping[str, str]) -> dict[str, str | None]:
+        """Return those of the firings (id → run token) that still run with that token, and why each is to end, if so."""
         if not runs:
-            return set()
-        found = self._firings.find({"_id": {"$in": list(runs)}, "state": "running"}, projection={"run_token": 1})
-        return {document["_id"] for document in found if document.get("run_token") == runs[document["_id"]]}
+            return {}
+        wanted = {"run_token": 1, "cancel.reason": 1}
+        found = self._firings.find({"_id": {"$in": list(runs)}, "state": "running"}, projection=wanted)
+        return {
+            document["_id"]: document.get("cancel", {}).get("reason")
+            for document in found
+            if document.get("run_token") == runs[document["_id"]]
+        }
 
     @stored
     def previous_success(self, uid: str, job: str, before_nominal: float) -> datetime | None:
@@ -109,7 +123,7 @@ def _ending(firing: Firing, outcome: Outcome, ended: Document, at: datetime) -> 
     if outcome.retry_at is not None:
         return again(firing.attempt, ended, outcome.retry_at)
     final: Document = {
-        "state": after("succeed" if outcome.state == "succeeded" else "fail"),
+        "state": after(_ACTIONS[outcome.state]),
         "reason": outcome.reason,
         "finished_at": at,
         "expire_at": at + RETENTION,

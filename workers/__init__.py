@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from workers.executor.executor import CeleryExecutor as CeleryExecutor
     from workers.installation import install as install
     from workers.outcome import Retry as Retry
+    from workers.outcome import RunCancelled as RunCancelled
     from workers.outcome import RunLost as RunLost
     from workers.registry import register as register
 
@@ -16,6 +17,7 @@ _LAZY = {
     "CeleryExecutor": "workers.executor.executor",
     "FiringContext": "workers.context",
     "Retry": "workers.outcome",
+    "RunCancelled": "workers.outcome",
     "RunLost": "workers.outcome",
     "current_firing": "workers.context",
     "install": "workers.installation",

@@ -83,6 +83,7 @@ def start_engine(
         worker=worker,
         about=about(settings, targets, pools),
         every_s=settings.heartbeat_s,
+        kill=kill_this_process if own_process else None,
         boot=boot,
     )
     heartbeat.start()

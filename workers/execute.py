@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -152,13 +152,18 @@ class Executor:
         except outcome.RunLost:
             self.store.runtime.events.emit(WriteRefused("finish", firing.id))
             return None
+        except outcome.RunCancelled:
+            return Outcome(state="cancelled", reason=run.cancel_reason or "")
         except SystemExit as error:
             # The pool's own: this process is to end, and the sweep will see to the run.
             if type(error) is not SystemExit or (isinstance(error.code, int) and error.code < 0):
                 raise
             return self._raised(firing, error)
         except Exception as error:  # noqa: BLE001  (job code may raise anything; it becomes the outcome)
-            return self._raised(firing, error)
+            ended = self._raised(firing, error)
+            if run.cancel_reason is not None:  # what it raised while it was tidying up
+                return replace(ended, state="cancelled", reason=run.cancel_reason, retry_at=None)
+            return ended
         finally:
             running.reset(token)
             self.limits.forget(run)

@@ -6,7 +6,7 @@ and nodes count a worker's silence from when they can read again.
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from jobstore.events import LoopFailed, WriteRefused
 from jobstore.store import Store
 from jobstore.tenant import Place
 from workers.live import Interrupts, Live, Run
-from workers.outcome import RunLost
+from workers.outcome import RunCancelled, RunLost
+from workers.wire import KILL_GRACE_S
 
 _LOG: Final = logging.getLogger("horarium.worker")
 _MEASURE_EVERY: Final = 12
@@ -23,7 +24,10 @@ _MEASURE_EVERY: Final = 12
 
 @dataclass(slots=True)
 class Heartbeat:
-    """One process's heartbeat; ``run_once`` is one beat."""
+    """One process's heartbeat; ``run_once`` is one beat.
+
+    ``kill`` ends the process of a run that does not heed its cancellation, None where others run in it.
+    """
 
     store: Store
     live: Live
@@ -31,6 +35,7 @@ class Heartbeat:
     worker: str
     about: Mapping[str, Any]
     every_s: float
+    kill: Callable[[], None] | None = None
     boot: str = ""
     counter: int = 0
     _failing: bool = False
@@ -84,10 +89,24 @@ class Heartbeat:
         mine = self.store.runs(place).still_mine({run.firing: run.token for run in runs})
         for run in runs:
             # A run that has ended meanwhile is not in the answer either: its own finish knows better.
-            if run.firing not in mine and run.phase == "running":
+            if run.phase != "running":
+                continue
+            if run.firing not in mine:
                 run.cancelled.set()
                 self.store.runtime.events.emit(WriteRefused("heartbeat", run.firing))
                 self.interrupts.stop(run, RunLost)
+            elif (reason := mine[run.firing]) is not None:
+                self._cancel(run, reason)
+
+    def _cancel(self, run: Run, reason: str) -> None:
+        now = self.store.runtime.clock.monotonic()
+        if run.cancel_reason is None:
+            run.cancel_reason, run.cancel_seen = reason, now
+            run.cancelled.set()
+            self.interrupts.stop(run, RunCancelled)
+        elif self.kill is not None and now - run.cancel_seen > KILL_GRACE_S and run.phase == "running":
+            # The sweep finds the worker gone, and the firing is cancelled all the same.
+            self.kill()
 
     def _failed(self, error: Exception) -> None:
         if not self._failing:  # once an outage, not once a beat

@@ -29,6 +29,9 @@ class Run:
         self.thread = threading.get_ident()
         self.phase: Phase = "beginning"
         self.cancelled = threading.Event()
+        # Why this run was asked to end, and when that was first seen, on the monotonic clock.
+        self.cancel_reason: str | None = None
+        self.cancel_seen = 0.0
         self.limited = False
         self.pending: type[BaseException] | None = None
         self.lock = threading.RLock()

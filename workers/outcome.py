@@ -43,9 +43,16 @@ class Missed(Exception):
 
 
 class RunLost(BaseException):
-    """Raised in running code whose attempt is no longer its own: it was declared dead, or cancelled.
+    """Raised in running code whose attempt is no longer its own: it was declared dead.
 
     Not an ``Exception``, so that a handler that catches everything does not go on working unfenced.
+    """
+
+
+class RunCancelled(BaseException):
+    """Raised, once, in running code that somebody asked to end; the firing is cancelled when it comes out.
+
+    Code that catches it and returns has ended by itself.
     """
 
 

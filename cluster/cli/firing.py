@@ -3,9 +3,10 @@
 import click
 
 from cluster.cli.shell import Shell, as_json, output_option, print_facts, print_items, print_json, print_table
+from cluster.cli.tenancy import by_option
 
 
-@click.group("firing", short_help="List and show what became of each instant.")
+@click.group("firing", short_help="List, show and cancel what becomes of each instant.")
 def command() -> None:
     """Firings: what the ledger says became of each instant."""
 
@@ -90,3 +91,22 @@ def get(shell: Shell, tenant: str, firing: str, output: str) -> None:
             ("before", "\n".join(as_json(attempt) for attempt in view.attempts)),
         ]
     )
+
+
+@command.command("cancel")
+@click.argument("tenant")
+@click.argument("firing")
+@click.option("--reason", "why", default="", help="What for, for the record and the audit.")
+@by_option
+@output_option
+@click.pass_obj
+def cancel(shell: Shell, tenant: str, firing: str, why: str, who: str, output: str) -> None:
+    """Cancel FIRING of TENANT: a queued one never begins, a running one is asked to end."""
+    from cluster.operations import cancelling
+
+    with shell.store() as store:
+        result = cancelling.cancel(store, tenant, firing, who=who, why=why)
+    if output == "json":
+        print_json(result)
+        return
+    click.echo(f"{result.verdict}: firing {result.firing.firing} of {result.firing.job}; {result.firing.why}")

@@ -3,10 +3,11 @@
 import re
 from typing import Final
 
-from cluster.operations.common import open_room
+from cluster.operations.common import Room, open_room
 from cluster.operations.shown import firing_view
 from cluster.operations.views import FiringView
 from jobstore.errors import InvalidInput, NotFound
+from jobstore.firing import Firing
 from jobstore.lifecycle import FINAL, OPEN
 from jobstore.store import Store
 
@@ -41,11 +42,16 @@ def get(store: Store, tenant_id: str, firing_id: str) -> FiringView:
         InvalidInput: The id is malformed.
         NotFound: There is no such tenant, or no such firing of it.
     """
-    if _ID.fullmatch(firing_id) is None:
-        raise InvalidInput(f"{firing_id!r:.60} is not the id of a firing; see: horarium firing list {tenant_id!s:.40}")
     room = open_room(store, tenant_id)
+    return firing_view(room.tenant, find(room, firing_id))
+
+
+def find(room: Room, firing_id: str) -> Firing:
+    """Return one firing of a tenant as recorded (raises as ``get``)."""
+    if _ID.fullmatch(firing_id) is None:
+        raise InvalidInput(f"{firing_id!r:.60} is not the id of a firing; see: horarium firing list {room.tenant.id}")
     firing = room.ledger.get(firing_id)
     # Several tenants may share a ledger.
     if firing is None or firing.uid != room.tenant.uid:
         raise NotFound(f"tenant {room.tenant.id!r} has no firing {firing_id}; final ones are kept for seven days")
-    return firing_view(room.tenant, firing)
+    return firing

@@ -19,6 +19,7 @@ _REASONS: Final[dict[str, str]] = {
     "job_stopped": "the job was paused before it began",
     "tenant_halted": "it came due while the tenant was suspended",
     "tenant_stopped": "the tenant was stopped before it began",
+    "cancel_asked": "it was cancelled by hand",
     "worker_gone": "its worker stopped giving signs of life",
     "worker_dropped_it": "its worker no longer knew of it",
     "worker_stopped": "its worker was stopped",
@@ -107,7 +108,8 @@ def why(firing: Firing) -> str:
             f"and not begun yet{range_}"
         )
     if firing.state == "running":
-        return f"running on {firing.worker} since {instant(firing.started_at)}{tries}{range_}"
+        ending = "" if firing.cancel is None else f"; asked to end at {instant(firing.cancel.at)}"
+        return f"running on {firing.worker} since {instant(firing.started_at)}{tries}{ending}{range_}"
     if firing.state == "succeeded":
         return f"succeeded on {firing.worker}{tries}{because}{range_}"
     return f"{firing.state}{tries}{because}{range_}"

@@ -158,3 +158,15 @@ def block(directory: str) -> None:
     except BaseException as error:
         (Path(directory) / "ended").write_text(f"{type(error).__name__} {workers.current_firing().cancelled()}")
         raise
+
+
+@app.task(name="shop.tidies")
+def tidies(directory: str, fails: bool) -> str:
+    (Path(directory) / "begun").touch()
+    try:
+        time.sleep(60)
+    except workers.RunCancelled:
+        if fails:
+            raise OSError("the drawer jams") from None
+        return "tidied up"
+    return "slept"
