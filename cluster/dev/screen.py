@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from cluster.dev import report
-from cluster.dev.demo import Work, work_of
+from cluster.dev.demonstration import Work, work_of
 from cluster.dev.fronts import Front, LiveFront, Output, PlainFront, is_terminal
 from cluster.dev.interrupts import Interrupts
 from cluster.dev.keys import Keys, NoKeys, TerminalKeys

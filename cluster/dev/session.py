@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from cluster.dev import demo
+from cluster.dev import demonstration
 from cluster.dev.acts import Acts
-from cluster.dev.demo import Work
+from cluster.dev.demonstration import Work
 from cluster.dev.ending import drain, material
 from cluster.dev.fronts import Front
 from cluster.dev.interrupts import Interrupts
@@ -116,7 +116,7 @@ class Session:
         # Nodes may be quicker than we are: the run began when they were started.
         since = self.runtime.clock.monotonic() - self._began
         self._memory = Memory(store.time.now() - timedelta(seconds=since))
-        demo.put(store, self.work)
+        demonstration.put(store, self.work)
         self._acts = Acts(self.stack.supervisor, store)
         self._watcher = Watcher(store, self._memory, self._acts, self.front.facts)
         self._watcher.start()
