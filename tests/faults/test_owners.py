@@ -87,6 +87,39 @@ def _no_overlap(firings: list[Firing]) -> None:
         assert all(one.covers.through < other.covers.start for one, other in pairwise(records))
 
 
+COMMANDS = (
+    ("edit.bumped", ("pause",)), ("edit.after", ("pause",)), ("bump.after", ("pause",)), ("cancel.after", ("pause",)),
+    ("edit.bumped", ("resume",)), ("edit.after", ("resume",)), ("bump.after", ("resume",)), ("settle.after", ("resume",)),
+    ("trigger.after", ("trigger",)), ("bump.after", ("trigger",)), ("delete.after", ("delete",)),
+    ("cancel.after", ("delete",)),
+)  # fmt: skip
+
+
+@pytest.mark.chaos
+def test_every_crash_point_of_the_command_line(storm: Callable[..., Storm]):
+    """A command that dies half-way leaves something that the nodes, or the same command again, complete."""
+    it = storm()
+    it.staff(nodes=2)
+    it.load()
+    tenant = next(iter(it.tenants))
+    died = 0
+    for number, (point, words) in enumerate(COMMANDS):
+        job = f"job-{number % (it.scale.jobs - 1)}" if words[0] != "delete" else f"job-{it.scale.jobs - 1}"
+        if words[0] == "resume":
+            it.command("job", "pause", tenant, job)
+        if it.command("job", *words, tenant, job, more={"HORARIUM_CRASH_POINTS": f"{point}=exit@1"}) == 137:
+            died += 1
+        if words[0] in ("pause", "resume"):
+            assert it.command("job", "resume", tenant, job) == 0
+    assert it.command("job", "delete", tenant, f"job-{it.scale.jobs - 1}") in (0, 3)
+    it.jobs.pop((tenant, f"job-{it.scale.jobs - 1}"))
+    it.settle(within=240)
+    _no_overlap(it.firings())
+    it.verdict()
+    it.row.figures["died"] = f"{died} of {len(COMMANDS)}"
+    assert died >= len(COMMANDS) - 3, "some points are passed only when an instant was due meanwhile"
+
+
 def _act(it: Storm, tenant: str, job: str, act: str) -> None:
     if act == "put":
         definition = {
