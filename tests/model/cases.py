@@ -46,8 +46,11 @@ class FoundOut:
 
 
 def as_params(cases: Sequence[Holds | FoundOut]) -> list[Any]:
-    """Return one parameter a case, named after it."""
+    """Return one parameter a case, named after it; a crowded machine gets more time than other tests do."""
+    patience = pytest.mark.timeout(900)
     return [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if isinstance(case, Holds) and case.slow else [])
+        pytest.param(
+            case, id=case.name, marks=[patience, *([pytest.mark.slow] if isinstance(case, Holds) and case.slow else [])]
+        )
         for case in cases
     ]
