@@ -83,7 +83,8 @@ class Holdings:
         claim.renewed_at = self._clock.monotonic()
         if to_posix(run_time) >= to_posix(claim.plan.run_times[-1]):
             self._close(claim)
-            self._end(claim)
+            if self._end(claim) and claim.plan.following is None:
+                self._instances.pop(claim.nonce, None)  # gone with the job's document: nobody has to be told
         return True
 
     def over(self, claim: Claim) -> None:
@@ -165,8 +166,9 @@ class Holdings:
         with self._lock:
             self._held.pop(claim.nonce, None)
 
-    def _end(self, claim: Claim) -> None:
+    def _end(self, claim: Claim) -> bool:
         try:
-            self._claims.end(claim)
+            return self._claims.end(claim)
         except PyMongoError as error:
             self._logger.info('Job "%s" has ended and is deleted by its next claimer: %s', claim.id, error)
+            return False

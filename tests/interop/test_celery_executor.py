@@ -252,12 +252,15 @@ def test_runs_that_are_not_coalesced_run_one_after_the_other(start: Make, tmp_pa
     scheduler = start()
     first = datetime.now(UTC) - timedelta(seconds=3.5)
     timetable = {"seconds": 1, "start_date": first, "end_date": datetime.now(UTC), "next_run_time": first}
-    (tmp_path / "go").touch()
     scheduler.add_job(
         celery_jobs.hold, "interval", args=[str(tmp_path)], id="a", coalesce=False, max_instances=1, **timetable, **NOW
     )
+    said = tmp_path / "said"
+    eventually(lambda: celery_jobs.lines(said))
+    never(lambda: len(celery_jobs.lines(said)) > 1, during=1.5, that="the next begins before the first has ended")
+    (tmp_path / "go").touch()
     eventually(lambda: len(events(scheduler, EVENT_JOB_EXECUTED)) == 4)
-    assert most_at_once(celery_jobs.lines(tmp_path / "said")) == 1
+    assert most_at_once(celery_jobs.lines(said)) == 1
     run_times = [event.scheduled_run_time for event in events(scheduler, EVENT_JOB_EXECUTED)]
     assert run_times == [first + timedelta(seconds=second) for second in range(4)]
 

@@ -117,7 +117,8 @@ class CeleryExecutor(BaseExecutor):  # type: ignore[misc]
             now = self.clock.monotonic()
             try:
                 opened = self._desk.open()
-                self._answers.look(opened.executed)
+                if self._answers.look(opened.executed):
+                    tended = 0.0  # a place is free: what waits for one goes on
                 if now - watched >= self.watch_every_s:
                     watched = now
                     self._tending.watch(opened)
