@@ -47,12 +47,12 @@ class FiringRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantRow:
-    """One tenant: its last instants and its totals."""
+    """One tenant: its last instants and its totals; ``state`` says why nothing new fires, if that is so."""
 
     name: str
     cells: tuple[Cell, ...]
     totals: Totals
-    paused: bool = False
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

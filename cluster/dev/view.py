@@ -149,8 +149,8 @@ def _strips(scene: Scene, canvas: Canvas) -> list[Text]:
 
 def _strip(tenant: TenantRow, name_width: int, canvas: Canvas) -> Text:
     right = _text(f" {tenant.totals.fired} fired ", _DIM)
-    if tenant.paused:
-        right = _text(" paused", "yellow") + right
+    if tenant.state:
+        right = _text(f" {tenant.state}", "yellow") + right
     line = _text(f" {_clip(tenant.name, name_width):<{name_width}}  ", "bold")
     room = canvas.width - line.cell_len - right.cell_len - 1
     for cell in tenant.cells[-max(0, room) :]:

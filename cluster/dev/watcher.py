@@ -105,7 +105,7 @@ class Watcher:
                 name=tenant.id,
                 cells=memory.strip(tenant.uid),
                 totals=memory.totals(tenant.uid),
-                paused=tenant.id in self._acts.paused,
+                state="paused" if tenant.id in self._acts.paused else tenant.state.removeprefix("active"),
             )
             for tenant in memory.tenants[:_STRIPS]
         ]

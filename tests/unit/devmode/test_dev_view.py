@@ -126,5 +126,10 @@ def test_what_it_waits_for_at_the_end_stands_in_the_first_line() -> None:
     assert lines(scene(stopping="stopping the nodes", keys={}))[0].startswith(" horarium dev  stopping the nodes")
 
 
+def test_a_tenant_that_does_not_fire_says_why() -> None:
+    suspended = scene(tenants=[TenantRow(name="acme", cells=(), totals=Totals(fired=3), state="suspended")])
+    assert any(line.endswith("suspended 3 fired") for line in lines(suspended))
+
+
 def test_no_tenants_is_no_mistake() -> None:
     assert any("horarium tenant create" in line for line in lines(scene(tenants=[], firings=[])))
