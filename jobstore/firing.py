@@ -10,6 +10,7 @@ from jobstore.connection import Document
 from jobstore.errors import Unreadable
 from jobstore.ids import FiringKind
 from jobstore.lifecycle import FiringAction, FiringState
+from jobstore.noted import NOTHING, Noted, read_noted
 
 VERSION: Final = 1
 
@@ -91,7 +92,8 @@ class Draft:
              wait: "advance", attend_at: ISODate, epoch: 1, publishes: 0,
              revision: 1, target: {kind, name}, args: [], kwargs: {}, pool, time_limit_s, retry: {...},
              created_at: ISODate, released_at?, released_by?, run_token?, worker?, started_at?, finished_at?,
-             result?, error?, attempts: [{attempt, state, reason, ...}], cancel?: {reason, by, note, at}, expire_at?}
+             result?, error?, attempts: [{attempt, state, reason, ...}], cancel?: {reason, by, note, at},
+             noted?: {...}, expire_at?}
 
         ``attend_at`` is when a sweep looks at an open record again; final records have none.
         """
@@ -170,6 +172,7 @@ class Firing:
     attempts: tuple[Mapping[str, Any], ...] = field(default=())
     on_full: OnFull = "skip"
     cancel: CancelRequest | None = None
+    noted: Noted = NOTHING
 
     @property
     def instant(self) -> datetime:
@@ -227,6 +230,7 @@ def read_firing(document: Mapping[str, Any]) -> Firing:
             attempts=tuple(document.get("attempts", ())),
             on_full=document.get("on_full", "skip"),
             cancel=_cancel(document.get("cancel")),
+            noted=read_noted(document.get("noted")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"the firing {document.get('_id')!r} is damaged: {error!r}") from error

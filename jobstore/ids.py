@@ -97,6 +97,12 @@ def firing_id(
     return f"{uid}:{base64.b32encode(digest).decode().lower()}"
 
 
+def once_marker(scope: str, key: str) -> str:
+    """Return what names a marker within its tenant; ``scope`` is what the marker is unique in."""
+    digest = hashlib.sha256(f"v1|{len(scope)}:{scope}|{key}".encode()).digest()[:20]
+    return base64.b32encode(digest).decode().lower()
+
+
 def uid_of(firing: str) -> str:
     """Return the tenant uid that a firing id begins with."""
     return firing.partition(":")[0]

@@ -1,16 +1,18 @@
 """The ledger as workers write it: begin, finish, and whether a run is still theirs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import DESCENDING, ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from jobstore.connection import Document, Documents, stored
 from jobstore.firing import VERSION, Firing, read_firing
 from jobstore.ledger import RETENTION, again
 from jobstore.lifecycle import FiringAction, after, before
+from jobstore.noted import NOTHING, Noted
 from jobstore.servertime import ServerTime
 
 MAX_ERROR: Final = 8 * 1024
@@ -26,6 +28,7 @@ class Outcome:
     result: Any = None
     error: str | None = None
     retry_at: datetime | None = None
+    noted: Noted = NOTHING
 
 
 class Runs:
@@ -110,6 +113,35 @@ class Runs:
         }
 
     @stored
+    def note(self, said: Sequence[tuple[str, str, Noted]]) -> None:
+        """Write what running firings (id, run token) say of themselves, as one bulk; what runs no more is left alone."""
+        updates = [
+            UpdateOne({"_id": firing, "state": "running", "run_token": token}, {"$set": {"noted": noted.fields()}})
+            for firing, token, noted in said
+        ]
+        if updates:
+            self._firings.bulk_write(updates, ordered=False)
+
+    @stored
+    def mark_once(self, firing: Firing, marker: str, *, key: str, nonce: str, expire_at: datetime | None) -> bool:
+        """Set a marker of the firing's tenant; return whether it was this call that set it.
+
+        Repeating the call with the same ``nonce`` after a lost reply gives the same answer.  Shape, in the ledger, so
+        that it goes with its tenant: ``{_id: "<uid>:once:<hash>", v: 1, once: {key, job, firing, nonce, at},
+        expire_at?}``; what looks for firings asks for fields that it lacks.
+        """
+        once = {"key": key, "job": firing.job, "firing": firing.id, "nonce": nonce, "at": self._time.now()}
+        document: Document = {"_id": f"{firing.uid}:once:{marker}", "v": VERSION, "once": once}
+        if expire_at is not None:
+            document["expire_at"] = expire_at
+        try:
+            self._firings.insert_one(document)
+        except DuplicateKeyError:
+            found = self._firings.find_one({"_id": document["_id"]})
+            return found is not None and bool(found["once"]["nonce"] == nonce)
+        return True
+
+    @stored
     def previous_success(self, uid: str, job: str, before_nominal: float) -> datetime | None:
         """Return the nominal instant of the job's last success before this one, as task code may ask for it."""
         found = self._firings.find_one(
@@ -120,13 +152,17 @@ class Runs:
 
 
 def _ending(firing: Firing, outcome: Outcome, ended: Document, at: datetime) -> Document:
+    noted: Document = {} if outcome.noted == NOTHING else {"noted": outcome.noted.fields()}
     if outcome.retry_at is not None:
-        return again(firing.attempt, ended, outcome.retry_at)
+        change = again(firing.attempt, ended, outcome.retry_at)
+        change["$set"] |= noted
+        return change
     final: Document = {
         "state": after(_ACTIONS[outcome.state]),
         "reason": outcome.reason,
         "finished_at": at,
         "expire_at": at + RETENTION,
+        **noted,
     }
     if outcome.result is not None:
         final["result"] = outcome.result

@@ -4,24 +4,28 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from jobstore.errors import StoreUnavailable
 from jobstore.events import FiringBegun, FiringFinished, JobQuarantined, MessageDropped, WriteRefused
 from jobstore.firing import Firing
+from jobstore.ids import once_marker
 from jobstore.runs import Outcome
 from jobstore.store import Store
 from jobstore.tenant import Tenant
 from workers import outcome
-from workers.context import context_of, running
+from workers.context import OnceScope, context_of, running
 from workers.limits import Limits
 from workers.live import Interrupts, Live, Run
+from workers.notebook import Notebook
 from workers.wire import FINISH_WITHIN_S, BadMessage, Order, decode
 
 _LOG: Final = logging.getLogger("horarium.worker")
 _T = TypeVar("_T")
 BEGIN_WITHIN_S: Final = 10.0
+_LONGEST_KEY: Final = 200
 # A draining tenant gets no new firings; what was dispatched may still begin.
 _MAY_BEGIN: Final = ("active", "draining")
 
@@ -63,6 +67,7 @@ class Executor:
             ended = self._call(firing, tenant, run)
             runtime.points.reach("run.after")
             if ended is not None:
+                ended = ended if run.notebook is None else replace(ended, noted=run.notebook.all())
                 self._finish(firing, tenant, ended, runtime.clock.monotonic() - started)
                 runtime.points.reach("finish.after")
         finally:
@@ -137,11 +142,14 @@ class Executor:
 
     def _call(self, firing: Firing, tenant: Tenant, run: Run) -> Outcome | None:
         """Call the target; None if the attempt was lost meanwhile and has no outcome of its own."""
+        notebook = run.notebook = Notebook(firing.attempt, firing.noted, self.store.time.now)
         context = context_of(
             firing,
             tenant=tenant.id,
             previous=partial(self.store.runs(tenant.place).previous_success, firing.uid, firing.job, firing.nominal),
             cancelled=run.cancelled.is_set,
+            notebook=notebook,
+            once=partial(self._once, firing, tenant, notebook),
         )
         token = running.set(context)
         try:
@@ -168,6 +176,26 @@ class Executor:
             running.reset(token)
             self.limits.forget(run)
         return outcome.returned(value)
+
+    def _once(
+        self, firing: Firing, tenant: Tenant, notebook: Notebook, key: str, scope: OnceScope, keep: timedelta | None
+    ) -> bool:
+        if not 1 <= len(key) <= _LONGEST_KEY or (keep is not None and keep <= timedelta(0)):
+            raise ValueError(f"the key of a marker has 1 to {_LONGEST_KEY} characters, and it is kept for some time")
+        # A job that was made again is another one.
+        unique_in = f"{firing.job}|{firing.incarnation}" if scope == "job" else ""
+        mark = partial(
+            self.store.runs(tenant.place).mark_once,
+            firing,
+            once_marker(f"{scope}|{unique_in}", key),
+            key=key,
+            nonce=self.store.runtime.ids.token(),
+            expire_at=None if keep is None else self.store.time.now() + keep,
+        )
+        first = self._patiently(mark, self.store.runtime.clock.monotonic() + BEGIN_WITHIN_S)
+        if first:
+            notebook.marked(key)
+        return first
 
     def _raised(self, firing: Firing, error: BaseException) -> Outcome:
         return outcome.raised(firing, error, now=self.store.time.now(), time_limit=self.interrupts.time_limit)

@@ -98,6 +98,19 @@ class Heartbeat:
             elif (reason := mine[run.firing]) is not None:
                 self._cancel(run, reason)
 
+        self._note(place, [run for run in runs if run.firing in mine])
+
+    def _note(self, place: Place, runs: list[Run]) -> None:
+        """Write what the code of these runs has said since the last time."""
+        said = [
+            (run, book, found) for run in runs if (book := run.notebook) is not None and (found := book.unwritten())
+        ]
+        if not said:
+            return
+        self.store.runs(place).note([(run.firing, run.token, noted) for run, _, (_, noted) in said])
+        for _, book, (version, _) in said:
+            book.written(version)
+
     def _cancel(self, run: Run, reason: str) -> None:
         now = self.store.runtime.clock.monotonic()
         if run.cancel_reason is None:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, Final, Literal, TypeVar
 
 from jobstore.tenant import Place
+from workers.notebook import Notebook
 
 Phase = Literal["beginning", "running", "finishing"]
 _T = TypeVar("_T")
@@ -29,6 +30,8 @@ class Run:
         self.thread = threading.get_ident()
         self.phase: Phase = "beginning"
         self.cancelled = threading.Event()
+        # From the begin on, because the record may hold what earlier attempts said.
+        self.notebook: Notebook | None = None
         # Why this run was asked to end, and when that was first seen, on the monotonic clock.
         self.cancel_reason: str | None = None
         self.cancel_seen = 0.0

@@ -1,9 +1,17 @@
 """``horarium firing``."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cluster.cli.shell import Shell, as_json, output_option, print_facts, print_items, print_json, print_table
 from cluster.cli.tenancy import by_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cluster.operations.views import FiringView
+    from jobstore.noted import Progress
 
 
 @click.group("firing", short_help="List, show and cancel what becomes of each instant.")
@@ -86,11 +94,29 @@ def get(shell: Shell, tenant: str, firing: str, output: str) -> None:
             ("late", None if view.late_s is None else f"{view.late_s:.3f} s"),
             ("finished", None if view.finished_at is None else local(view.finished_at)),
             ("took", None if view.seconds is None else f"{view.seconds:.3f} s"),
+            ("progress", None if view.progress is None else _progress(view.progress)),
+            ("once", ", ".join(view.once)),
+            ("log", "\n".join(_lines(view))),
             ("result", None if view.result is None else as_json(view.result)),
             ("error", view.error),
             ("before", "\n".join(as_json(attempt) for attempt in view.attempts)),
         ]
     )
+
+
+def _progress(progress: "Progress") -> str:
+    return f"{progress.fraction:.0%} {progress.text}".rstrip()
+
+
+def _lines(view: "FiringView") -> "Iterator[str]":
+    from cluster.operations.words import local
+
+    if view.log_dropped:
+        yield f"[{view.log_dropped:,} older lines are gone]"
+    for line in view.log:
+        yield (
+            f"{local(line.at)}  {line.text}" if line.attempt == 1 else f"{local(line.at)}  #{line.attempt}  {line.text}"
+        )
 
 
 @command.command("cancel")

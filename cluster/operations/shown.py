@@ -133,6 +133,10 @@ def firing_view(tenant: Tenant, firing: Firing) -> FiringView:
         result=firing.result,
         error=firing.error,
         attempts=firing.attempts,
+        progress=firing.noted.progress,
+        log=firing.noted.lines,
+        log_dropped=firing.noted.dropped,
+        once=firing.noted.once,
     )
 
 

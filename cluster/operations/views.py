@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from cluster.operations.words import instant
+from jobstore.noted import Line, Progress
 
 Verdict = Literal["created", "changed", "unchanged"]
 
@@ -151,7 +152,10 @@ class CoversView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiringView:
-    """A firing; ``why`` says in a sentence what became of it."""
+    """A firing; ``why`` says in a sentence what became of it.
+
+    ``progress``, ``log`` and ``once`` are what its code said; ``log_dropped`` older lines are gone.
+    """
 
     tenant: str
     job: str
@@ -178,6 +182,10 @@ class FiringView:
     result: Any
     error: str | None
     attempts: tuple[Mapping[str, Any], ...]
+    progress: Progress | None = None
+    log: tuple[Line, ...] = ()
+    log_dropped: int = 0
+    once: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

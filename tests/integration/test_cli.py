@@ -148,7 +148,7 @@ JOB_KEYS = {
 FIRING_KEYS = {
     "tenant", "job", "firing", "kind", "nominal", "covers", "state", "reason", "why", "attempt", "fence", "revision",
     "target", "pool", "node", "worker", "created_at", "released_at", "started_at", "finished_at", "late_s", "seconds",
-    "result", "error", "attempts",
+    "result", "error", "attempts", "progress", "log", "log_dropped", "once",
 }  # fmt: skip
 ROW_KEYS = {"tenant", "job", "state", "when", "target", "pool", "next_at", "revision", "description", "reason"}
 TENANT_KEYS = {

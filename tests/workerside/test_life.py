@@ -25,7 +25,8 @@ def begun(place: Path) -> int:
 
 
 def of(bench: Bench, pid: int) -> Member:
-    (found,) = [member for member in members(bench) if member.details["pid"] == pid]
+    # Its first sign of life may still be on its way when its first run has begun.
+    (found,) = eventually(lambda: [member for member in members(bench) if member.details["pid"] == pid])
     return found
 
 

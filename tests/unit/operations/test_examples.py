@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from jobstore.noted import NOTHING
 from workers import Retry
 from workers.context import FiringContext, Span, running
+from workers.notebook import Notebook
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -35,6 +37,7 @@ def firing(fence: int = 1, attempt: int = 1) -> Iterator[None]:
     context = FiringContext(
         tenant="acme", uid="acme-x", job="j", id="acme-x:y", kind="scheduled", nominal=AT, effective=AT,
         covers=Span(start=AT, through=AT, count=1, exact=True), attempt=attempt, fence=fence, _previous=lambda: None, _cancelled=lambda: False,
+        _notebook=Notebook(attempt, NOTHING, lambda: AT), _once=lambda *_: True,
     )  # fmt: skip
     token = running.set(context)
     try:

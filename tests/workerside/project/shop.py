@@ -170,3 +170,26 @@ def tidies(directory: str, fails: bool) -> str:
             raise OSError("the drawer jams") from None
         return "tidied up"
     return "slept"
+
+
+@app.task(name="shop.talks")
+def talks(directory: str) -> None:
+    firing = workers.current_firing()
+    firing.log("line 1")
+    firing.log("line 2")
+    firing.progress(0.5, "half")
+    while not (Path(directory) / "go").exists():
+        time.sleep(0.02)
+    firing.log("the end")
+    firing.progress(1)
+
+
+@app.task(name="shop.talks_and_fails")
+def talks_and_fails() -> None:
+    workers.current_firing().log("so far, so good")
+    raise ValueError("no further")
+
+
+@app.task(name="shop.first")
+def first(**options: Any) -> bool:
+    return workers.current_firing().once(**options)
