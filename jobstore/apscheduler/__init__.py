@@ -36,7 +36,8 @@ What follows:
 What it does not do
 -------------------
 
-- ``max_instances`` counts per process, as in stock: N processes may run a job N times at once.
+- ``max_instances`` counts per process, as in stock: N processes may run a job N times at once.  A
+  ``cluster.ClusterScheduler`` counts across processes.
 - A take-over comes up to a lease late, so stored grace times count as at least the lease and five seconds.
 - Triggers are evaluated by stock, with stock's rules and costs; only one that stands still or raises is set aside.
 - Functions that change the outside world do so once per begin; what a killed process had half done is theirs to mend.

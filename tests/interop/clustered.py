@@ -6,6 +6,7 @@ Run as ``python -m tests.interop.clustered '{"url": …}'`` it is one scheduler 
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from contextlib import suppress
@@ -64,6 +65,52 @@ def most_at_once(lines: list[dict[str, Any]]) -> int:
         running += 1 if line["what"] == "begin" else -1
         most = max(most, running)
     return most
+
+
+class Wire:
+    """A connection to a server that a test can lay later, and freeze."""
+
+    def __init__(self, port: int, host: str, to: int) -> None:
+        self._target = (host, to)
+        self._flows = threading.Event()
+        self._flows.set()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def freeze(self) -> None:
+        """Keep what is sent from arriving."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Let it arrive."""
+        self._flows.set()
+
+    def close(self) -> None:
+        """Cut it."""
+        self.thaw()
+        self._listener.close()
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(self._target)
+                self._sockets += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    def _pump(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while sent := one.recv(65536):
+                self._flows.wait()
+                other.sendall(sent)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_RDWR)
 
 
 def _write(place: Path, name: str, what: str) -> None:

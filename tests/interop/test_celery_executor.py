@@ -32,8 +32,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from cluster import ClusterScheduler
 from cluster.dev.ports import free_port
 from cluster.dev.valkey import EmbeddedValkey
+from cluster.verdicts import LEAVE, judge_dispatched, judge_pending
 from jobstore import SharedMongoDBJobStore
 from jobstore.errors import ConfigurationError
+from jobstore.firing import read_firing
 from tests.interop import celery_jobs
 from tests.interop.celery_jobs import Parcel
 from tests.interop.clustered import most_at_once
@@ -303,6 +305,15 @@ def test_what_a_process_recorded_and_never_sent_is_sent_by_another(
     assert [record["state"] for record in records(dying)] == ["pending"]
     dying.executor.shutdown()
     eventually(lambda: [record["state"] for record in records(other)] == ["succeeded"])
+
+
+def test_nodes_of_a_cluster_leave_such_records_to_the_executors(start: Make) -> None:
+    scheduler = start(pool="nobody")
+    scheduler.add_job(celery_jobs.echo, id="a", **NOW)
+    (record,) = eventually(lambda: [one for one in records(scheduler) if one["state"] == "dispatched"])
+    firing, tenant = read_firing(record), scheduler.executor._desk.open().tenant()
+    assert judge_dispatched(firing, None, tenant) == LEAVE
+    assert judge_pending(firing, None, tenant) == LEAVE
 
 
 def _die() -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from apscheduler.events import (
@@ -25,6 +26,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from cluster import ClusterScheduler
+from cluster.dev.ports import free_port
 from jobstore import MongoDBJobStore, SharedMongoDBJobStore
 from jobstore.errors import InvalidTrigger
 from tests.interop import clustered
@@ -171,12 +173,38 @@ def test_jitter_spreads_and_does_not_drift(start: Make) -> None:
 # -- stores
 
 
-def test_a_store_whose_server_is_down_stops_nobody_and_comes_back(start: Make, shared: Make) -> None:
-    down = SharedMongoDBJobStore(host="mongodb://127.0.0.1:1", serverSelectionTimeoutMS=20_000)
-    scheduler = start(jobstores={"default": shared(), "down": down})
-    for number in range(3):
-        scheduler.add_job(clustered.call, args=[f"job{number}"])
+def test_a_store_whose_server_is_down_or_frozen_stops_nobody_and_comes_back(
+    shared: Make, start: Make, mongo_url: str, database_name: str
+) -> None:
+    port, server = free_port(), urlsplit(mongo_url)
+    url = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=400"
+    far = SharedMongoDBJobStore(database=database_name, collection="far", host=url)
+    scheduler = ClusterScheduler(jobstores={"default": shared(), "far": far}, timezone=UTC, jobstore_retry_interval=0.2)
+    scheduler.start_within_s = 0.5
+    scheduler.add_job(clustered.call, args=["far"], jobstore="far", **NOW)
+    scheduler.start()
+    for number in range(2):
+        scheduler.add_job(clustered.call, args=[f"job{number}"], **NOW)
         ran(f"job{number}")
+    wire = clustered.Wire(port, server.hostname or "", server.port or 0)
+    try:
+        ran("far")
+        scheduler.add_job(clustered.call, args=["far again"], jobstore="far", next_run_time=soon(0.3), **NOW)
+        wire.freeze()
+        for number in range(2, 4):
+            scheduler.add_job(clustered.call, args=[f"job{number}"], **NOW)
+            ran(f"job{number}")
+        never(lambda: "far again" in clustered.calls, during=0.5)
+        wire.thaw()
+        ran("far again")
+    finally:
+        wire.thaw()
+        scheduler.shutdown()
+        wire.close()
+
+
+def soon(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 class Faulty(MemoryJobStore):  # type: ignore[misc]
