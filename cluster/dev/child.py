@@ -164,9 +164,9 @@ class Child:
         self._logbook.write(self.spec.name, line)
         if not self._ready and self.spec.ready is not None and self.spec.ready(line):
             self._ready = True
-            settled.set()
-            if self._on_ready is not None:
+            if self._on_ready is not None:  # before anybody who waits for it goes on and tells more
                 self._on_ready(self.spec.name)
+            settled.set()
 
     def _finish_reading(self) -> None:
         if self._reader is not None and self._reader is not threading.current_thread():
