@@ -6,11 +6,14 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apscheduler.events import EVENT_ALL
 
 from jobstore import SharedMongoDBJobStore
 from tests.interop import functions
@@ -94,3 +97,43 @@ def hand_turned(mongo_client: Any, database_name: str) -> Iterator[Callable[...,
     for scheduler in made:
         if scheduler.running:
             scheduler.shutdown()
+
+
+@pytest.fixture
+def shared(mongo_client: Any, database_name: str) -> Callable[..., Any]:
+    """Makes a shared store in a collection of that name, on the one client of all."""
+
+    def make(name: str = "jobs", **settings: Any) -> Any:
+        store = SharedMongoDBJobStore(database=database_name, collection=name, client=mongo_client)
+        store.lease_for = timedelta(seconds=0.5)
+        for key, value in settings.items():
+            setattr(store, key, value)
+        return store
+
+    return make
+
+
+@pytest.fixture
+def start_cluster(shared: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Starts cluster schedulers (or others); each notes its events in ``told``."""
+    from cluster import ClusterScheduler
+    from tests.interop import clustered
+
+    clustered.calls.clear()
+    with ExitStack() as stack:
+
+        def make(kind: Any = ClusterScheduler, **options: Any) -> Any:
+            options.setdefault("jobstores", {"default": shared()})
+            paused = options.pop("paused", False)
+            scheduler = kind(timezone=UTC, **options)
+            scheduler.start_within_s = 0.5
+            scheduler.told = []
+            scheduler.add_listener(scheduler.told.append, EVENT_ALL)
+            scheduler.start(paused=paused)
+            stack.callback(lambda: scheduler.running and scheduler.shutdown())
+            return scheduler
+
+        yield make
+        for gate in clustered.gates.values():
+            gate.set()
+    clustered.gates.clear()
