@@ -29,13 +29,18 @@ LEAVE = Verdict("leave")
 _GOES_ON: Final = ("active", "draining")
 
 
-# Made by the executor for APScheduler, which tends them itself: the cluster has no job that could answer for them.
-_ANOTHERS = "reference"
+def _is_anothers(firing: Firing) -> bool:
+    """Return whether the executor for APScheduler made it and tends it: no job of ours could answer for it.
+
+    It carries its arguments with the reference; a firing of an adopted job names the reference alone.
+    """
+    target = firing.snapshot.target
+    return target.get("kind") == "reference" and "arguments" in target
 
 
 def judge_pending(firing: Firing, job: Job | None, tenant: Tenant, *, readable: bool = True) -> Verdict:
     """Judge a firing that is recorded and not released; ``readable`` is False when the job cannot be read."""
-    if not readable or firing.snapshot.target.get("kind") == _ANOTHERS:
+    if not readable or _is_anothers(firing):
         return LEAVE
     stopped = _stopped(firing, job, tenant)
     if stopped is not None:
@@ -56,7 +61,7 @@ def judge_pending(firing: Firing, job: Job | None, tenant: Tenant, *, readable: 
 
 def judge_dispatched(firing: Firing, job: Job | None, tenant: Tenant, *, readable: bool = True) -> Verdict:
     """Judge a firing that was marked and has not begun in time."""
-    if firing.snapshot.target.get("kind") == _ANOTHERS:
+    if _is_anothers(firing):
         return LEAVE
     stopped = _stopped(firing, job, tenant) if readable else None
     if stopped is not None:

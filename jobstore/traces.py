@@ -23,7 +23,7 @@ _BATCH: Final = 500
 _OURS: Final = (
     *LEASE,
     *("claim_token", "nominal", "decided_through", "incarnation", "revision", "fence", "slots", "state", "buffered"),
-    *("advance_nonce", "quarantine", "stop_rev"),
+    *("advance_nonce", "quarantine", "stop_rev", "claimed_at"),
 )
 
 

@@ -54,11 +54,26 @@ class ProcessTargets:
             if function is None:
                 raise UnknownTarget(_unknown("function", name, self.functions.names()))
             return partial(function, *snapshot.args, **snapshot.kwargs)
+        if kind == references.KIND and "arguments" not in snapshot.target:
+            return self._adopted(name, firing)
         if kind == references.KIND and self.message_key is not None:
             return references.opened(self.message_key(), firing, self.clock)
         if kind != "task" or name.startswith(_RESERVED) or name not in self.app.tasks:
             raise UnknownTarget(_unknown("task", name, self.tasks()))
         return partial(self._task, name, firing)
+
+    def _adopted(self, reference: str, firing: Firing) -> Callable[[], Any]:
+        """Return a call of what an adopted job names, if this application made it known; nothing is imported."""
+        function = self.functions.get(reference)
+        if function is not None:
+            return partial(function, *firing.snapshot.args, **firing.snapshot.kwargs)
+        task = reference.replace(":", ".")
+        if task in self.app.tasks and not task.startswith(_RESERVED):
+            return partial(self._task, task, firing)
+        raise UnknownTarget(
+            f"the adopted job names {reference!r}; make it known to the workers, as a Celery task named {task!r} or with "
+            f"@register({reference!r})"
+        )
 
     def _task(self, name: str, firing: Firing) -> Any:
         snapshot = firing.snapshot

@@ -4,6 +4,7 @@ import click
 
 from cluster.cli import tenancy
 from cluster.cli.shell import Shell, output_option, print_facts, print_items, print_json, print_table, warn
+from jobstore.errors import InvalidInput
 
 
 @click.group("tenant", short_help="Create, show, suspend, delete tenants.")
@@ -23,6 +24,7 @@ for _one in tenancy.COMMANDS:
 @click.option("--place-database", metavar="NAME", help="Database of its collections; by default the control database.")
 @click.option("--jobs", metavar="NAME", help="Its collection of jobs; by default jobs.<uid>.")
 @click.option("--firings", metavar="NAME", help="Its ledger, which tenants may share; by default firings.")
+@click.option("--adopt", metavar="DB.COLL", help="Take an existing collection of APScheduler as its jobs.")
 @click.option("--prefix", default="", help="Put before job ids where tenants share a collection of jobs.")
 @output_option
 @click.pass_obj
@@ -35,11 +37,18 @@ def create(
     place_database: str | None,
     jobs: str | None,
     firings: str | None,
+    adopt: str | None,
     prefix: str,
     output: str,
 ) -> None:
     """Create TENANT; doing it again with the same settings changes nothing."""
     from cluster.operations import tenants
+
+    if adopt is not None:
+        if place_database or jobs or firings or prefix:
+            raise InvalidInput("--adopt says where the jobs are; leave out --place-database, --jobs and the like")
+        _adopt(shell, tenant, adopt, zone, pool, weight, output)
+        return
 
     with shell.store() as store:
         result = tenants.create(
@@ -58,6 +67,21 @@ def create(
     else:
         view = result.tenant
         click.echo(f"{result.verdict}: tenant {view.tenant}, uid {view.uid}")
+
+
+def _adopt(shell: Shell, tenant: str, where: str, zone: str, pool: str, weight: int, output: str) -> None:
+    from cluster.operations.adopting import adopt
+
+    with shell.store() as store:
+        result = adopt(store, tenant, where, zone=zone, pool=pool, weight=weight)
+    warn(result.warnings)
+    if output == "json":
+        print_json(result)
+        return
+    click.echo(f"{result.verdict}: tenant {result.tenant.tenant}, uid {result.tenant.uid}")
+    click.echo(f"  {result.readable} jobs can be read, {result.unreadable} cannot")
+    for reason in result.reasons:
+        click.echo(f"  {reason}")
 
 
 @command.command("list")

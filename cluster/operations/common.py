@@ -35,6 +35,18 @@ class Room:
     jobs: Jobs
     ledger: Ledger
 
+    def own_jobs(self) -> None:
+        """Refuse to edit what belongs to APScheduler.
+
+        Raises:
+            NotAllowed: The tenant's collection was adopted.
+        """
+        if self.tenant.place.codec == "pickled":
+            raise NotAllowed(
+                f"the jobs of tenant {self.tenant.id!r} are in a collection adopted from APScheduler: edit it with "
+                "APScheduler's own API"
+            )
+
     def find(self, job_id: str) -> Document:
         """Return the document of a job.
 

@@ -50,6 +50,7 @@ def put(
         Unreadable: The stored job cannot be read.
     """
     room = open_room(store, tenant_id, job_id)
+    room.own_jobs()
     defaults, now = room.tenant.defaults, store.time.now()
     first = read_definition(definition, defaults=defaults, now=now)
     warnings = check_target(store, first.spec.target, first.spec.pool)

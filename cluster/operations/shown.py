@@ -35,6 +35,7 @@ def tenant_view(tenant: Tenant, *, jobs: int | None = None, next_due: float | No
         jobs_collection=place.jobs,
         firings_collection=place.firings,
         prefix=place.prefix,
+        codec=place.codec,
         created_at=tenant.created_at,
         jobs=jobs,
         next_due=None if next_due is None else from_posix(next_due),

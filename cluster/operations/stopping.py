@@ -28,6 +28,7 @@ def pause(store: Store, tenant_id: str, job_id: str) -> StopResult:
         NotAllowed: The job is completed, in quarantine or being deleted.
     """
     room = open_room(store, tenant_id, job_id)
+    room.own_jobs()
 
     def attempt() -> tuple[bool, Job] | None:
         job = room.read(room.find(job_id))
@@ -46,6 +47,7 @@ def pause(store: Store, tenant_id: str, job_id: str) -> StopResult:
 def resume(store: Store, tenant_id: str, job_id: str) -> StopResult:
     """Let a paused job fire from now on; the ledger says which instants passed meanwhile (raises as ``pause``)."""
     room = open_room(store, tenant_id, job_id)
+    room.own_jobs()
 
     def attempt() -> tuple[bool, Job] | None:
         job = room.read(room.find(job_id))
@@ -75,6 +77,7 @@ def delete(store: Store, tenant_id: str, job_id: str) -> StopResult:
         RevisionConflict: Others change it all the time.
     """
     room = open_room(store, tenant_id, job_id)
+    room.own_jobs()
 
     def attempt() -> Document | None:
         document = room.find(job_id)

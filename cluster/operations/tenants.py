@@ -13,7 +13,7 @@ from jobstore.clock import to_posix
 from jobstore.errors import AlreadyExists, InvalidInput, NotFound
 from jobstore.ids import check_pool, check_tenant_id
 from jobstore.store import Store
-from jobstore.tenant import Defaults, Place, Tenant, own_choices
+from jobstore.tenant import Codec, Defaults, Place, Tenant, own_choices
 from jobstore.tenants import check_place
 from jobstore.timetable.zones import read_zone
 
@@ -59,6 +59,7 @@ def create(
     jobs: str | None = None,
     firings: str | None = None,
     prefix: str = "",
+    codec: Codec = "structured",
 ) -> TenantResult:
     """Create a tenant with its collections and its line of the agenda; the same again changes nothing.
 
@@ -72,6 +73,7 @@ def create(
         jobs: Their collection; by default ``jobs.<uid>``.
         firings: Its ledger, which tenants may share; by default ``firings``.
         prefix: Put before every job's ``_id`` where tenants share a collection of jobs.
+        codec: ``pickled`` for a collection of APScheduler; see ``adopting``.
 
     Raises:
         InvalidInput: With a sentence for every fault.
@@ -81,7 +83,7 @@ def create(
     settings = Settings(zone=zone, pool=pool, weight=weight)
     settings.check()
     store.ensure()
-    wanted = {"database": database, "jobs": jobs, "firings": firings, "prefix": prefix or None}
+    wanted = {"database": database, "jobs": jobs, "firings": firings, "prefix": prefix or None, "codec": codec}
     found = _find(store, tenant_id)
     if found is not None:
         _same(found, settings, wanted)
@@ -94,6 +96,7 @@ def create(
         jobs=jobs or f"jobs.{uid}",
         firings=firings or "firings",
         prefix=prefix,
+        codec=codec,
     )
     _check_place(store, place)
     defaults = Defaults(zone=zone, pool=pool)
@@ -192,9 +195,14 @@ def _same(found: Tenant, settings: Settings, place: dict[str, str | None]) -> No
         raise AlreadyExists(f"tenant {found.id!r} exists already, with {', '.join(differing)}")
 
 
+def check_name(place: Place) -> None:
+    """Refuse names that no database or collection of a tenant may have (raises InvalidInput)."""
+    check_place(place)
+
+
 def _check_place(store: Store, place: Place) -> None:
     """Refuse a place from which one tenant's queries would reach another's documents, or ours."""
-    check_place(place)
+    check_name(place)
     faults = []
     if _PREFIX.fullmatch(place.prefix) is None:
         faults.append(f"{place.prefix!r:.60} cannot be a prefix: use up to 80 letters, digits and . _ : @ -")

@@ -29,11 +29,15 @@ def trigger(store: Store, tenant_id: str, job_id: str, *, key: str | None = None
     Raises:
         InvalidInput: An id or the key is malformed.
         NotFound: There is no such tenant or job, or it is being deleted.
-        NotAllowed: The job is in quarantine.
+        NotAllowed: The job is in quarantine, or the tenant is halted.
     """
     room = open_room(store, tenant_id, job_id)
     if key is not None and not (1 <= len(key) <= _LONGEST_KEY and key.isprintable()):
         raise InvalidInput(f"an idempotency key has 1 to {_LONGEST_KEY} printable characters")
+    if room.tenant.state != "active":
+        raise NotAllowed(f"tenant {room.tenant.id!r} is {room.tenant.state}; nothing of it is fired")
+    if room.tenant.place.codec == "pickled":
+        room.jobs.complete_stock(job_id)
     job = room.read(room.find(job_id))
     if job.state == "deleting":
         raise NotFound(f"job {job_id!r} is being deleted")

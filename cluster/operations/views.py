@@ -33,6 +33,7 @@ class TenantView:
     firings_collection: str
     prefix: str
     created_at: datetime
+    codec: str = "structured"
     jobs: int | None = None
     next_due: datetime | None = None
 
@@ -43,6 +44,18 @@ class TenantResult:
 
     verdict: Verdict
     tenant: TenantView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptResult:
+    """What became of a collection that was adopted: how many of its jobs can be read, and why others cannot."""
+
+    verdict: Verdict
+    tenant: TenantView
+    readable: int
+    unreadable: int
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
