@@ -75,7 +75,7 @@ def test_a_node_is_killed_and_nothing_is_lost_and_nothing_begins_twice(
     assert code == 0, said
     assert keys.pressed
     assert (found["lost"], found["twice"], found["findings"]) == (0, 0, [])
-    assert found["fired"] >= 30
+    assert found["fired"] >= 15, "after the death one firing answers for several instants, until the others help sooner"
     assert found["lines"] >= 2 * found["outcomes"]["succeeded"] - 1, "the tasks wrote it down themselves"
     (death,) = found["deaths"]
     assert death["how"] == "killed"
