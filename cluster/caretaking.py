@@ -74,6 +74,7 @@ class Caretaker:
         counts = Traces(self.store.collections, tenant.place).purge(now)
         self.store.runtime.points.reach("purge.after")
         self.store.agenda.remove(tenant.uid)
+        self.store.gates.remove(tenant.uid)
         self._bury(tenant, halt, counts | ({} if messages is None else {"messages": messages}), now)
         self.store.tenants.remove(tenant)
         self.store.runtime.events.emit(TenantPurged(tenant.uid))
@@ -120,6 +121,7 @@ class Caretaker:
         place = read_place(tombstone["place"])
         counts = Traces(self.store.collections, place).purge_again() | {"messages": messages or 0}
         self.store.agenda.remove(uid)
+        self.store.gates.remove(uid)
         times = len(tombstone.get("repeats", ())) + 1
         again_at = now + _AGAIN[times] if times < len(_AGAIN) else None
         if sum(counts.values()):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from cluster.gating import Gatekeeper
 from cluster.policy import NodePolicy
 from jobstore.clock import Clock, to_posix
 from jobstore.errors import BrokerUnavailable
@@ -78,6 +79,7 @@ class Dispatcher:
     time: ServerTime
     policy: NodePolicy
     node: str
+    gate: Gatekeeper | None = None
     breaker: Breaker = field(init=False)
     _unsent: dict[str, Message] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -93,6 +95,8 @@ class Dispatcher:
         if not admitted or not self.breaker.closed():
             return []
         now = self.time.now()
+        if self.gate is not None:
+            admitted = self.gate.pass_through(admitted, now)
         marks = [Mark(one.firing, one.attempt, one.fence) for one in admitted]
         republish_at = now + self.policy.republish_wait(1)
         marked = ledger.mark(marks, node=self.node, at=now, republish_at=republish_at)

@@ -9,6 +9,7 @@ from cluster.caretaking import EVERY, Caretaker
 from cluster.claiming import ClaimPass
 from cluster.crew import Crew
 from cluster.dispatch import Dispatcher
+from cluster.gating import Gatekeeper
 from cluster.loop import Loop
 from cluster.policy import NodePolicy
 from cluster.releasing import ReleasePass
@@ -53,6 +54,7 @@ class Node:
     def __post_init__(self) -> None:
         store, policy = self.store, self.policy
         self.dispatcher = Dispatcher(self.sender, store.runtime, store.time, policy, self.name)
+        self.dispatcher.gate = Gatekeeper(store)
         self.claiming = ClaimPass(store, self.dispatcher, policy, self.name, Crew(policy.threads))
         self.releasing = ReleasePass(store, self.dispatcher, policy, self.name)
         self.sweep = Sweep(store, self.dispatcher, self.broker, policy, self.name)

@@ -13,7 +13,6 @@ from jobstore.errors import InvalidInput
 from jobstore.timetable.zones import read_zone
 
 HEAVIEST: Final = 1000
-_DAYS: Final = 3660.0
 
 
 class Choices(BaseModel):
@@ -33,9 +32,6 @@ class Choices(BaseModel):
         max_per_s: Most firings handed over in a second, on average.
         burst: Most firings handed over at once where there is a rate.
         max_live: Most firings handed over and not ended at a time.
-        keep_succeeded_d: Days that a succeeded firing is kept.
-        keep_failed_d: Days that a failed or lost firing is kept.
-        keep_other_d: Days that one which did not run is kept.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -53,9 +49,6 @@ class Choices(BaseModel):
     max_per_s: float | None = Field(default=None, gt=0, le=100_000)
     burst: int | None = Field(default=None, ge=1, le=1_000_000)
     max_live: int | None = Field(default=None, ge=1, le=10_000)
-    keep_succeeded_d: float | None = Field(default=None, ge=1, le=_DAYS)
-    keep_failed_d: float | None = Field(default=None, ge=1, le=_DAYS)
-    keep_other_d: float | None = Field(default=None, ge=1, le=_DAYS)
 
     @field_validator("time_zone")
     @classmethod
@@ -69,9 +62,7 @@ class Choices(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-BASE: Final = Choices(
-    time_zone="UTC", pool="default", weight=1, keep_succeeded_d=7.0, keep_failed_d=7.0, keep_other_d=7.0
-)
+BASE: Final = Choices(time_zone="UTC", pool="default", weight=1)
 KEYS: Final = tuple(Choices.model_fields)
 
 

@@ -42,6 +42,15 @@ class FiringClosed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FiringHeld(Event):
+    """Firings of a tenant wait, because one of its limits is reached; ``limit`` is live or rate."""
+
+    uid: str
+    limit: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class FiringBegun(Event):
     """A worker may run this attempt."""
 

@@ -16,7 +16,7 @@ VERSION: Final = 1
 
 Decision = Literal["run", "skipped", "missed", "superseded"]
 OnFull = Literal["skip", "wait"]
-Wait = Literal["advance", "slot", "retry", "window", "paused", "begin", "run"]
+Wait = Literal["advance", "slot", "retry", "window", "paused", "begin", "run", "live", "rate"]
 
 
 # How a record ends that was decided not to run.

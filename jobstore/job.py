@@ -94,6 +94,11 @@ def check_payload(value: Any) -> None:
         raise ValueError(f"the arguments take {size:,} bytes; at most {MAX_PAYLOAD:,} are stored with a job")
 
 
+def payload_size(spec: JobSpec) -> int:
+    """Return how many bytes the arguments of a job take as they are stored."""
+    return len(bson.encode({"args": list(spec.args), "kwargs": dict(spec.kwargs)}))
+
+
 def _check_part(value: Any, where: str, depth: int) -> None:
     if depth > 32:
         raise ValueError(f"{where} are nested more than 32 deep")

@@ -15,6 +15,7 @@ from jobstore.audit import Audit
 from jobstore.claims import Claims
 from jobstore.connection import Document, check_deployment, connect, database, stored
 from jobstore.errors import ConfigurationError
+from jobstore.gates import Gates
 from jobstore.jobs import Jobs
 from jobstore.ledger import Ledger
 from jobstore.members import Members
@@ -38,6 +39,7 @@ class Store:
     cache: TenantCache
     agenda: Agenda
     audit: Audit
+    gates: Gates
     nodes: Members
     workers: Members
 
@@ -140,6 +142,7 @@ def store_on(client: MongoClient[Document], *, control: str, runtime: Runtime, t
         cache=TenantCache(tenants, runtime.clock),
         agenda=Agenda(base, runtime.ids),
         audit=Audit(base, runtime.ids),
+        gates=Gates(base),
         nodes=Members(base, "nodes"),
         workers=Members(base, "workers"),
     )

@@ -17,6 +17,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "node": ("cluster.cli.node", "Run a scheduler node."),
     "worker": ("cluster.cli.worker", "Run a worker of a pool."),
     "tenant": ("cluster.cli.tenant", "Create, show, suspend, delete tenants."),
+    "plan": ("cluster.cli.plan", "Put, list, show and delete plans of tenants."),
     "job": ("cluster.cli.job", "Put, list, show, fire, pause and delete jobs."),
     "firing": ("cluster.cli.firing", "List and show what became of each instant."),
     "apply": ("cluster.cli.apply", "Make tenants and jobs what YAML files say."),

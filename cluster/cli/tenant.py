@@ -2,7 +2,7 @@
 
 import click
 
-from cluster.cli import tenancy
+from cluster.cli import tenancy, tenant_limits
 from cluster.cli.shell import Shell, output_option, print_facts, print_items, print_json, print_table, warn
 from jobstore.errors import InvalidInput
 
@@ -12,7 +12,7 @@ def command() -> None:
     """Tenants: the owners of jobs, each with collections of its own."""
 
 
-for _one in tenancy.COMMANDS:
+for _one in (*tenancy.COMMANDS, *tenant_limits.COMMANDS):
     command.add_command(_one)
 
 

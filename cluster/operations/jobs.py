@@ -6,7 +6,9 @@ from typing import Any
 from cluster.operations.common import NotAllowed, Room, open_room, until_won
 from cluster.operations.definition import Definition, read_definition
 from cluster.operations.editing import edit_job, freshen, from_now_on, taken_away
+from cluster.operations.limits import LimitReached, check_definition, check_room_for_one, with_defaults
 from cluster.operations.shown import clock_notes, job_row, job_view, quarantine_reason
+from cluster.operations.stopping import delete
 from cluster.operations.targets import check_target
 from cluster.operations.views import JobRow, JobView, PutResult, Verdict
 from jobstore.clock import to_posix
@@ -52,7 +54,9 @@ def put(
     room = open_room(store, tenant_id, job_id)
     room.own_jobs()
     defaults, now = room.tenant.defaults, store.time.now()
+    definition = with_defaults(definition, room)
     first = read_definition(definition, defaults=defaults, now=now)
+    check_definition(first, room)
     warnings = check_target(store, first.spec.target, first.spec.pool)
 
     def attempt() -> tuple[Verdict, Job] | None:
@@ -108,16 +112,29 @@ def _create(room: Room, job_id: str, wanted: Definition, *, taken: bool) -> tupl
     """Insert the job, or put it in the place of one that is being deleted; None if somebody was quicker."""
     first = _first(wanted, None, to_posix(room.store.time.now()))
     agenda, points = room.store.agenda, room.store.runtime.points
+    check_room_for_one(room, there=int(taken))
     agenda.bump(room.tenant.uid, first)
     points.reach("edit.bumped")
     write = room.jobs.replace_deleted if taken else room.jobs.add
     if not write(job_id, wanted.spec, first=first):
         return None
     points.reach("edit.after")
+    _stay_within(room, job_id, taken)
     agenda.bump(room.tenant.uid, first)
     points.reach("bump.after")
     job = room.jobs.get(job_id)
     return None if job is None else ("created", job)
+
+
+def _stay_within(room: Room, job_id: str, taken: bool) -> None:
+    """Take a new job back where several were put at once and there are too many now: never more than may be."""
+    if taken:
+        return
+    try:
+        check_room_for_one(room, there=1)
+    except LimitReached:
+        delete(room.store, room.tenant.id, job_id)
+        raise
 
 
 def _first(wanted: Definition, job: Job | None, now: float) -> float:

@@ -85,6 +85,45 @@ class TenantStop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TierView:
+    """A plan, the cluster's tier or a tenant's own: ``choices`` as said, ``counts`` with what the wider tiers say.
+
+    ``changes`` maps a choice to what it was and what it is now.
+    """
+
+    verdict: str
+    name: str
+    revision: int
+    author: str
+    at: datetime | None
+    choices: Mapping[str, Any]
+    changes: Mapping[str, Any]
+    counts: Mapping[str, Any] | None
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageView:
+    """What a tenant uses of what it may; a limit that is None is none.
+
+    ``per_s`` is over the last ten seconds, and known only where there is a limit.
+    """
+
+    tenant: str
+    plan: str | None
+    jobs: int
+    max_jobs: int | None
+    live: int
+    max_live: int | None
+    waiting: int
+    per_s: float | None
+    max_per_s: float | None
+    burst: int | None
+    min_interval_s: float | None
+    max_payload_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
     """One line of a list of jobs; ``reason`` says why a job is in quarantine or cannot be read."""
 

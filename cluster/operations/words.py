@@ -36,6 +36,8 @@ _WAITS: Final[dict[str, str]] = {
     "slot": "waits for a place (max_instances)",
     "retry": "waits for its next attempt",
     "window": "waits for a place in its pool",
+    "live": "waits: the tenant has as many firings under way as it may (max_live)",
+    "rate": "waits: the tenant may hand over no more at the moment (max_per_s)",
     "paused": "waits while the job is paused",
 }
 
