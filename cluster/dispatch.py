@@ -16,6 +16,7 @@ from jobstore.clock import Clock, to_posix
 from jobstore.errors import BrokerUnavailable
 from jobstore.events import FiringReleased, PublishFailed, WriteRefused
 from jobstore.ledger import Ledger, Mark
+from jobstore.pools import Routes
 from jobstore.runtime import Runtime
 from jobstore.servertime import ServerTime
 from workers.sender import Sender
@@ -36,14 +37,14 @@ class Admitted:
     pool: str
     time_limit_s: float | None
 
-    def message(self) -> Message:
-        """Return the message that tells a worker to begin."""
+    def message(self, lane: str) -> Message:
+        """Return the message that tells a worker of the pool ``lane`` to begin."""
         return Message(
             uid=self.uid,
             firing=self.firing,
             attempt=self.attempt,
             epoch=self.epoch,
-            pool=self.pool,
+            pool=lane,
             time_limit_s=self.time_limit_s,
         )
 
@@ -79,6 +80,7 @@ class Dispatcher:
     time: ServerTime
     policy: NodePolicy
     node: str
+    routes: Routes
     gate: Gatekeeper | None = None
     breaker: Breaker = field(init=False)
     _unsent: dict[str, Message] = field(default_factory=dict)
@@ -97,7 +99,11 @@ class Dispatcher:
         now = self.time.now()
         if self.gate is not None:
             admitted = self.gate.pass_through(admitted, now)
-        marks = [Mark(one.firing, one.attempt, one.fence) for one in admitted]
+        lanes = {one.firing: self.routes.pool(one.uid, one.pool) for one in admitted}
+        marks = [
+            Mark(one.firing, one.attempt, one.fence, lanes[one.firing] if lanes[one.firing] != one.pool else None)
+            for one in admitted
+        ]
         republish_at = now + self.policy.republish_wait(1)
         marked = ledger.mark(marks, node=self.node, at=now, republish_at=republish_at)
         self.runtime.points.reach("mark.after")
@@ -109,7 +115,7 @@ class Dispatcher:
                 )
             else:
                 self.runtime.events.emit(WriteRefused("mark", one.firing))
-        return [one.message() for one in admitted if one.firing in marked]
+        return [one.message(lanes[one.firing]) for one in admitted if one.firing in marked]
 
     def publish(self, messages: Sequence[Message]) -> bool:
         """Hand messages to the broker, bounded in time; return False if any may not have got in."""

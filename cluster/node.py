@@ -53,7 +53,7 @@ class Node:
 
     def __post_init__(self) -> None:
         store, policy = self.store, self.policy
-        self.dispatcher = Dispatcher(self.sender, store.runtime, store.time, policy, self.name)
+        self.dispatcher = Dispatcher(self.sender, store.runtime, store.time, policy, self.name, store.routes)
         self.dispatcher.gate = Gatekeeper(store)
         self.claiming = ClaimPass(store, self.dispatcher, policy, self.name, Crew(policy.threads))
         self.releasing = ReleasePass(store, self.dispatcher, policy, self.name)
@@ -83,6 +83,7 @@ class Node:
         self.refresh()
         self.heartbeat()
         self.sweep.meet_nodes()
+        self.store.routes.refresh()
         for loop in self.loops.values():
             loop.start()
 

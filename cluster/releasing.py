@@ -16,6 +16,7 @@ from jobstore.firing import Firing, Snapshot, read_firing
 from jobstore.job import Job
 from jobstore.jobs import readable
 from jobstore.ledger import Closing, Ledger
+from jobstore.setaside import is_misplaced, put_off, set_aside
 from jobstore.store import Store
 from jobstore.tenant import Tenant
 
@@ -35,6 +36,8 @@ class ReleasePass:
 
     def run_once(self) -> int:
         """Look at every firing whose time to be looked at has come; return how many were released."""
+        # Here and not where firings are handed over: a read there would make each of them later.
+        self.store.routes.refresh()
         if not self.store.cache.trusted() or not self.dispatcher.breaker.closed():
             return 0
         released = 0
@@ -47,6 +50,8 @@ class ReleasePass:
                 tenant = self.store.cache.get(uid)
                 if tenant is not None:
                     admitted += self._tenant(ledger, tenant, documents, now)
+                else:  # at every round it would crowd out the others
+                    put_off(self.store.collections.ledger(where), documents, at=now)
             messages = self.dispatcher.release(ledger, admitted)
             self.dispatcher.publish(messages)
             released += len(messages)
@@ -55,14 +60,17 @@ class ReleasePass:
     def _tenant(
         self, ledger: Ledger, tenant: Tenant, documents: Sequence[Mapping[str, Any]], now: datetime
     ) -> list[Admitted]:
-        jobs = self.store.jobs(tenant.place)
-        found = jobs.several(sorted({document["job"] for document in documents}))
+        jobs, uid = self.store.jobs(tenant.place), tenant.uid
+        found = jobs.several(sorted({str(document.get("job")) for document in documents}))
         read = {name: readable(document, tenant.place) for name, document in found.items()}
         admitted = []
         for document in documents:
             try:
+                if is_misplaced(document):
+                    raise Unreadable(f"the firing {document['_id']!r:.80} names the tenant {uid!r:.80}")
                 firing = read_firing(document)
-            except Unreadable:
+            except Unreadable as error:
+                set_aside(self.store.collections.firings(tenant.place), document, str(error), at=now)
                 continue
             job = read.get(firing.job)
             known = job if isinstance(job, Job) else None
@@ -140,5 +148,5 @@ def _admitted(firing: Firing, current: Snapshot, fence: int) -> Admitted:
 def _by_tenant(documents: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for document in documents:
-        groups.setdefault(document["tenant"], []).append(document)
+        groups.setdefault(str(document.get("tenant")), []).append(document)
     return groups

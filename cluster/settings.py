@@ -184,6 +184,9 @@ class WorkerEnvironment(StoreSettings):
     heartbeat: float = Field(default=5.0, gt=0, le=10, description="Seconds between two signs of life.")
     http_host: str = Field(default="127.0.0.1", description="Where a worker answers /healthz, /readyz and /metrics.")
     http_port: int = Field(default=0, ge=0, le=65535, description="The port for them; by default a worker has none.")
+    drain_timeout_s: float = Field(
+        default=30.0, ge=0, le=86_400, description="Seconds for runs to end after SIGTERM; the rest is given back."
+    )
 
     @field_validator("pool")
     @classmethod

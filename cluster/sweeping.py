@@ -14,6 +14,7 @@ from jobstore.job import Job, Retry
 from jobstore.jobs import readable
 from jobstore.ledger import Closing, Ledger
 from jobstore.members import Absence, Member, Watch
+from jobstore.setaside import is_misplaced, put_off, set_aside
 from jobstore.store import Store
 from workers.sender import BrokerEpoch
 from workers.wire import Message
@@ -97,11 +98,18 @@ class Sweep:
     def _dispatched(self, ledger: Ledger, now: datetime) -> None:
         if not self.store.cache.trusted() or not self.dispatcher.breaker.closed():
             return
+        self.store.routes.refresh()
         messages = []
         for document in ledger.attend("dispatched", until=now, limit=_BATCH):
             try:
+                if is_misplaced(document):
+                    raise Unreadable(f"the firing {document['_id']!r:.80} names another tenant")
                 firing = read_firing(document)
-            except Unreadable:
+            except Unreadable as error:
+                set_aside(ledger.collection, document, str(error), at=now)
+                continue
+            if self.store.cache.get(firing.uid) is None:
+                put_off(ledger.collection, [document], at=now)
                 continue
             message = self._repeat(ledger, firing, now)
             if message is not None:
@@ -124,9 +132,11 @@ class Sweep:
             ledger.postpone(firing, until=now + self.policy.pending_after, wait=firing.wait)
             return None
         publishes = firing.publishes + 1
+        lane = self.store.routes.pool(firing.uid, firing.snapshot.pool)
+        routed_to = lane if lane != firing.snapshot.pool else None
         quarantine = "never_begun" if publishes > self.policy.republish_times else None
         until = now + self.policy.republish_wait(publishes)
-        if not ledger.republish(firing, until=until, quarantine=quarantine):
+        if not ledger.republish(firing, until=until, quarantine=quarantine, routed_to=routed_to):
             self.store.runtime.events.emit(WriteRefused("sweep", firing.id))
             return None
         self.store.runtime.events.emit(Repaired("republished", firing.id))
@@ -136,7 +146,7 @@ class Sweep:
             firing=firing.id,
             attempt=firing.attempt,
             epoch=firing.epoch,
-            pool=snapshot.pool,
+            pool=lane,
             time_limit_s=snapshot.time_limit_s,
         )
 

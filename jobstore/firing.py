@@ -93,7 +93,7 @@ class Draft:
              revision: 1, target: {kind, name}, args: [], kwargs: {}, pool, time_limit_s, retry: {...},
              created_at: ISODate, released_at?, released_by?, run_token?, worker?, started_at?, finished_at?,
              result?, error?, attempts: [{attempt, state, reason, ...}], cancel?: {reason, by, note, at},
-             noted?: {...}, expire_at?}
+             noted?: {...}, routed_to?, expire_at?}
 
         ``attend_at`` is when a sweep looks at an open record again; final records have none.
         """
@@ -173,6 +173,12 @@ class Firing:
     on_full: OnFull = "skip"
     cancel: CancelRequest | None = None
     noted: Noted = NOTHING
+    routed_to: str | None = None
+
+    @property
+    def lane(self) -> str:
+        """Return the pool that it was handed to."""
+        return self.routed_to or self.snapshot.pool
 
     @property
     def instant(self) -> datetime:
@@ -231,6 +237,7 @@ def read_firing(document: Mapping[str, Any]) -> Firing:
             on_full=document.get("on_full", "skip"),
             cancel=_cancel(document.get("cancel")),
             noted=read_noted(document.get("noted")),
+            routed_to=document.get("routed_to"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"the firing {document.get('_id')!r} is damaged: {error!r}") from error

@@ -32,11 +32,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A firing whose attempt is admitted and may be released with this fence."""
+    """A firing whose attempt is admitted and may be released with this fence.
+
+    ``routed_to`` is the pool that it is handed to where that is not its own.
+    """
 
     firing: str
     attempt: int
     fence: int
+    routed_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class Ledger:
     def __init__(self, firings: Documents, ids: IdSource) -> None:
         self._firings = firings
         self._ids = ids
+
+    @property
+    def collection(self) -> Documents:
+        """Return the collection that this is."""
+        return self._firings
 
     @stored
     def ensure(self) -> None:
@@ -155,7 +164,7 @@ class Ledger:
                         "attempt": mark.attempt,
                         "admitted": None,
                     },
-                    {"$set": shared | {"admitted": {"attempt": mark.attempt, "fence": mark.fence}}},
+                    {"$set": shared | _marked(mark)},
                 )
                 for mark in marks
             },
@@ -224,9 +233,13 @@ class Ledger:
         return result.matched_count == 1
 
     @stored
-    def republish(self, firing: Firing, *, until: datetime, quarantine: str | None) -> bool:
+    def republish(
+        self, firing: Firing, *, until: datetime, quarantine: str | None, routed_to: str | None = None
+    ) -> bool:
         """Take the turn of publishing again; return False when it has begun, or another node was quicker."""
         change: Document = {"attend_at": until, "publishes": firing.publishes + 1}
+        if firing.routed_to != routed_to:
+            change["routed_to"] = routed_to
         if quarantine is not None:
             change["quarantine"] = {"reason": quarantine}
         result = self._firings.update_one(
@@ -331,6 +344,11 @@ class Ledger:
         return True
 
 
+def _marked(mark: Mark) -> Document:
+    found: Document = {"admitted": {"attempt": mark.attempt, "fence": mark.fence}}
+    return found if mark.routed_to is None else found | {"routed_to": mark.routed_to}
+
+
 def again(attempt: int, ended: Document, retry_at: datetime) -> Document:
     """Return the update that makes a running firing wait for its next attempt; it keeps its slot."""
     return {
@@ -342,6 +360,6 @@ def again(attempt: int, ended: Document, retry_at: datetime) -> Document:
             "attend_at": retry_at,
             "publishes": 0,
         },
-        "$unset": {"run_token": "", "worker": "", "started_at": ""},
+        "$unset": {"run_token": "", "worker": "", "started_at": "", "routed_to": ""},
         "$push": {"attempts": ended},
     }

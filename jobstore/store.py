@@ -19,6 +19,7 @@ from jobstore.gates import Gates
 from jobstore.jobs import Jobs
 from jobstore.ledger import Ledger
 from jobstore.members import Members
+from jobstore.pools import Pools, Routes
 from jobstore.runs import Runs
 from jobstore.runtime import Runtime
 from jobstore.servertime import MeasuredServerTime, ServerTime
@@ -42,6 +43,8 @@ class Store:
     gates: Gates
     nodes: Members
     workers: Members
+    pools: Pools
+    routes: Routes
 
     def jobs(self, place: Place) -> Jobs:
         """Return the tenant's jobs."""
@@ -131,7 +134,7 @@ def store_on(client: MongoClient[Document], *, control: str, runtime: Runtime, t
     if not client.codec_options.tz_aware:
         raise ConfigurationError("make the MongoClient with tz_aware=True; without it times lose their zone")
     base = database(client, control)
-    tenants = Tenants(base)
+    tenants, pools = Tenants(base), Pools(base)
     return Store(
         client=client,
         control=base,
@@ -145,4 +148,6 @@ def store_on(client: MongoClient[Document], *, control: str, runtime: Runtime, t
         gates=Gates(base),
         nodes=Members(base, "nodes"),
         workers=Members(base, "workers"),
+        pools=pools,
+        routes=Routes(pools, runtime.clock),
     )

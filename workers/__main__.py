@@ -3,9 +3,17 @@
 import logging
 import os
 import sys
+import zoneinfo
+from typing import Final
 
 from jobstore.errors import ConfigurationError, HorariumError
 from workers.settings import DEFAULT_DATABASE, WorkerSettings
+
+_SAID: Final = {
+    "concurrency": "HORARIUM_CONCURRENCY",
+    "celery_pool": "HORARIUM_CELERY_POOL",
+    "drain_s": "HORARIUM_DRAIN_TIMEOUT_S",
+}
 
 
 def settings_from_environment() -> WorkerSettings:
@@ -26,6 +34,8 @@ def settings_from_environment() -> WorkerSettings:
             heartbeat_s=float(found.get("HORARIUM_HEARTBEAT") or 5),
             http_host=found.get("HORARIUM_HTTP_HOST") or "127.0.0.1",
             http_port=int(found.get("HORARIUM_HTTP_PORT") or 0),
+            drain_s=float(found.get("HORARIUM_DRAIN_TIMEOUT_S") or 30),
+            said=frozenset(name for name, variable in _SAID.items() if found.get(variable)),
             crash_points=found.get("HORARIUM_CRASH_POINTS", ""),
         )
     except ValueError as error:
@@ -36,6 +46,8 @@ def main() -> int:
     """Run a worker with the settings of the environment; return the exit code."""
     from workers.process import run_worker
 
+    # Zone rules come from the pinned wheel: those of the image differ from machine to machine.
+    zoneinfo.reset_tzpath(())
     try:
         return run_worker(settings_from_environment())
     except HorariumError as error:

@@ -74,6 +74,8 @@ def start_engine(
         interrupts=interrupts,
         limits=Limits(interrupts, runtime.clock, kill_this_process if own_process else None),
         worker=worker,
+        time_limit_s=settings.time_limit_s,
+        max_time_limit_s=settings.max_time_limit_s,
     )
     targets.message_key = executor.message_key
     heartbeat = Heartbeat(

@@ -51,6 +51,9 @@ class Executor:
     interrupts: Interrupts
     limits: Limits
     worker: str
+    # Of runs whose job has no limit, and the most that any may have.
+    time_limit_s: float | None = None
+    max_time_limit_s: float | None = None
     _key: bytes | None = None
     _never: threading.Event = field(default_factory=threading.Event)
 
@@ -154,8 +157,9 @@ class Executor:
         token = running.set(context)
         try:
             target = self.targets.resolve(firing)
-            if firing.snapshot.time_limit_s is not None:
-                self.limits.watch(run, firing.snapshot.time_limit_s)
+            limit = self._limit(firing.snapshot.time_limit_s)
+            if limit is not None:
+                self.limits.watch(run, limit)
             value = self.interrupts.call(run, target)
         except outcome.RunLost:
             self.store.runtime.events.emit(WriteRefused("finish", firing.id))
@@ -176,6 +180,12 @@ class Executor:
             running.reset(token)
             self.limits.forget(run)
         return outcome.returned(value)
+
+    def _limit(self, wanted: float | None) -> float | None:
+        found = self.time_limit_s if wanted is None else wanted
+        if self.max_time_limit_s is None:
+            return found
+        return self.max_time_limit_s if found is None else min(found, self.max_time_limit_s)
 
     def _once(
         self, firing: Firing, tenant: Tenant, notebook: Notebook, key: str, scope: OnceScope, keep: timedelta | None

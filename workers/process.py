@@ -7,19 +7,21 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from celery import Celery
 
 from jobstore.clock import Clock, SystemClock
 from jobstore.errors import BrokerUnavailable, ConfigurationError, StoreUnavailable
 from jobstore.ids import SystemIds
+from jobstore.pools import Pool
 from jobstore.runtime import Runtime
 from jobstore.store import open_store
 from workers.app import CONNECT_TIMEOUT_S, transport_options
 from workers.identity import check_packages, load_app
 from workers.installation import Installation, install
 from workers.observing import observe_worker
+from workers.pooling import with_pool
 from workers.settings import WorkerSettings
 from workers.wire import queue_of
 
@@ -27,6 +29,7 @@ __all__ = ["WorkerSettings", "run_worker"]
 
 _LOG: Final = logging.getLogger("horarium.worker")
 _RETRY_EVERY_S: Final = 1.0
+_T = TypeVar("_T")
 # A run may be longer than any limit we know here; what is delivered again is dropped by the begin.
 _VISIBILITY_S: Final = 3600
 
@@ -47,7 +50,7 @@ def run_worker(settings: WorkerSettings) -> int:
     clock = SystemClock()
     if settings.http_port:
         observe_worker(installation, host=settings.http_host, port=settings.http_port, clock=clock)
-    patiently(lambda: check_store(settings), clock, settings.start_within_s)
+    settings = with_pool(settings, patiently(lambda: check_store(settings), clock, settings.start_within_s))
     patiently(lambda: check_broker(app), clock, settings.start_within_s)
     return _serve(installation, settings, name)
 
@@ -81,8 +84,10 @@ def configure(app: Celery, settings: WorkerSettings) -> None:
     )
 
 
-def check_store(settings: WorkerSettings) -> None:
-    """Look whether the job store answers and can keep the promises, and hang up: nothing stays open over a fork.
+def check_store(settings: WorkerSettings) -> Pool:
+    """Look whether the job store answers and can keep the promises; return what it says about the pool.
+
+    It hangs up afterwards: nothing stays open over a fork.
 
     Raises:
         StoreUnavailable: No server answered.
@@ -94,6 +99,7 @@ def check_store(settings: WorkerSettings) -> None:
     try:
         store.ensure()
         store.message_key()
+        return store.pools.get(settings.pool)
     finally:
         store.close()
 
@@ -109,7 +115,7 @@ def check_broker(app: Celery) -> None:
         connection.release()
 
 
-def patiently(call: Callable[[], None], clock: Clock, within_s: float) -> None:
+def patiently(call: Callable[[], _T], clock: Clock, within_s: float) -> _T:
     """Call until it works; a server that is not there yet is waited for, but not for ever."""
     deadline = clock.monotonic() + within_s
     never = threading.Event()
@@ -143,7 +149,7 @@ def celery_options(settings: WorkerSettings, name: str) -> Mapping[str, Any]:
     """Return how Celery's worker is started."""
     return {
         "hostname": f"horarium-{name}@{platform.node()}",
-        "queues": [queue_of(settings.pool)],
+        "queues": [queue_of(pool) for pool in dict.fromkeys((settings.pool, *settings.queues))],
         "pool": settings.celery_pool,
         "concurrency": settings.concurrency,
         "loglevel": settings.loglevel.upper(),

@@ -29,6 +29,11 @@ class WorkerSettings:
         heartbeat_s: Between two signs of life; nodes declare a worker dead after 30 s without one.
         http_host: Where /healthz, /readyz and /metrics are answered.
         http_port: The port for them; 0 for none.
+        drain_s: How long runs may take to end after SIGTERM; what runs longer is given back.
+        queues: Further pools whose queues are consumed.
+        time_limit_s: Limit of a run whose job has none.
+        max_time_limit_s: Most that any run may take.
+        said: Names of settings that were given to this worker itself, and go before those of its pool.
         crash_points: For tests of this package only, see ``jobstore.points``.
     """
 
@@ -45,13 +50,19 @@ class WorkerSettings:
     heartbeat_s: float = 5.0
     http_host: str = "127.0.0.1"
     http_port: int = 0
+    drain_s: float = 30.0
+    queues: tuple[str, ...] = ()
+    time_limit_s: float | None = None
+    max_time_limit_s: float | None = None
+    said: frozenset[str] = frozenset()
     crash_points: str = ""
 
     def __post_init__(self) -> None:
         if not self.mongodb_url:
             raise ConfigurationError("HORARIUM_MONGODB_URL is not set; give the job store's mongodb://… URL")
         try:
-            check_pool(self.pool)
+            for pool in (self.pool, *self.queues):
+                check_pool(pool)
         except InvalidInput as error:
             raise ConfigurationError(str(error)) from error
         if self.celery_pool not in POOL_TYPES:
@@ -60,5 +71,7 @@ class WorkerSettings:
             )
         if self.concurrency < 1:
             raise ConfigurationError("a worker needs a concurrency of at least 1")
+        if not 0 <= self.drain_s <= 86_400:
+            raise ConfigurationError(f"a worker drains for 0 s to a day, not {self.drain_s:g} s")
         if not 0 < self.heartbeat_s <= 10:
             raise ConfigurationError("the heartbeat must come at least every 10 s: after 30 s a worker counts as dead")

@@ -18,8 +18,10 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("cluster.cli.worker", "Run a worker of a pool."),
     "tenant": ("cluster.cli.tenant", "Create, show, suspend, delete tenants."),
     "plan": ("cluster.cli.plan", "Put, list, show and delete plans of tenants."),
+    "quarantine": ("cluster.cli.quarantine", "List, show, retry and discard what cannot be read or run."),
     "job": ("cluster.cli.job", "Put, list, show, fire, pause and delete jobs."),
     "firing": ("cluster.cli.firing", "List and show what became of each instant."),
+    "pool": ("cluster.cli.pool", "Configure pools of workers, and see what they want."),
     "apply": ("cluster.cli.apply", "Make tenants and jobs what YAML files say."),
     "version": ("cluster.cli.version", "Show versions."),
 }

@@ -6,6 +6,9 @@ import click
 
 from cluster.cli.shell import Shell
 
+# Settings that a pool may have by another name.
+_POOLS_TOO = {"drain_timeout_s": "drain_s"}
+
 
 @click.command("worker", short_help="Run a worker of a pool.")
 @click.option("--pool", help="The pool whose queue is consumed.")
@@ -13,6 +16,9 @@ from cluster.cli.shell import Shell
 @click.option("--app", metavar="MODULE:NAME", help="The Celery application, such as proj.celery:app.")
 @click.option("--concurrency", type=int, help="Runs at a time.")
 @click.option("--celery-pool", help="How they run side by side: prefork, threads or solo.")
+@click.option(
+    "--drain", "drain_timeout_s", type=float, metavar="SECONDS", help="How long runs may take to end after SIGTERM."
+)
 @click.option("--broker-url", metavar="URL", help="Instead of HORARIUM_BROKER_URL.")
 @click.pass_obj
 def command(shell: Shell, /, **given: Any) -> int:
@@ -36,6 +42,8 @@ def command(shell: Shell, /, **given: Any) -> int:
             heartbeat_s=settings.heartbeat,
             http_host=settings.http_host,
             http_port=settings.http_port,
+            drain_s=settings.drain_timeout_s,
+            said=frozenset(_POOLS_TOO.get(name, name) for name in settings.model_fields_set),
             crash_points=settings.crash_points,
         )
     )

@@ -106,7 +106,7 @@ def why(firing: Firing) -> str:
         return f"not begun yet: {_WAITS.get(firing.wait, firing.wait)}{tries}{range_}"
     if firing.state == "dispatched":
         return (
-            f"handed to pool {firing.snapshot.pool} by {firing.released_by} at {instant(firing.released_at)}{tries}, "
+            f"handed to pool {firing.lane} by {firing.released_by} at {instant(firing.released_at)}{tries}, "
             f"and not begun yet{range_}"
         )
     if firing.state == "running":
