@@ -2,10 +2,13 @@
 
 import os
 import sys
+import zoneinfo
 
 
 def main() -> None:
     """Run the command line."""
+    # Zone rules come from the pinned wheel: those of the image differ from machine to machine.
+    zoneinfo.reset_tzpath(())
     try:
         from cluster.cli.main import run
     except ImportError as error:

@@ -92,7 +92,9 @@ def size_of(value: Any) -> int:
         return 5 + sum(2 + len(key.encode()) + size_of(part) for key, part in value.items())
     if isinstance(value, list | tuple):
         return 5 + sum(2 + len(str(index)) + size_of(part) for index, part in enumerate(value))
-    return 8
+    if value is None:
+        return 0
+    return 1 if isinstance(value, bool) else 8
 
 
 def raised(firing: Firing, error: BaseException, *, now: datetime, time_limit: type[BaseException]) -> Outcome:
