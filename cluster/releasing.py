@@ -16,7 +16,6 @@ from jobstore.firing import Firing, Snapshot, read_firing
 from jobstore.job import Job
 from jobstore.jobs import readable
 from jobstore.ledger import Closing, Ledger
-from jobstore.setaside import is_misplaced, put_off, set_aside
 from jobstore.store import Store
 from jobstore.tenant import Tenant
 
@@ -50,8 +49,6 @@ class ReleasePass:
                 tenant = self.store.cache.get(uid)
                 if tenant is not None:
                     admitted += self._tenant(ledger, tenant, documents, now)
-                else:  # at every round it would crowd out the others
-                    put_off(self.store.collections.ledger(where), documents, at=now)
             messages = self.dispatcher.release(ledger, admitted)
             self.dispatcher.publish(messages)
             released += len(messages)
@@ -60,17 +57,14 @@ class ReleasePass:
     def _tenant(
         self, ledger: Ledger, tenant: Tenant, documents: Sequence[Mapping[str, Any]], now: datetime
     ) -> list[Admitted]:
-        jobs, uid = self.store.jobs(tenant.place), tenant.uid
-        found = jobs.several(sorted({str(document.get("job")) for document in documents}))
+        jobs = self.store.jobs(tenant.place)
+        found = jobs.several(sorted({document["job"] for document in documents}))
         read = {name: readable(document, tenant.place) for name, document in found.items()}
         admitted = []
         for document in documents:
             try:
-                if is_misplaced(document):
-                    raise Unreadable(f"the firing {document['_id']!r:.80} names the tenant {uid!r:.80}")
                 firing = read_firing(document)
-            except Unreadable as error:
-                set_aside(self.store.collections.firings(tenant.place), document, str(error), at=now)
+            except Unreadable:
                 continue
             job = read.get(firing.job)
             known = job if isinstance(job, Job) else None
@@ -148,5 +142,5 @@ def _admitted(firing: Firing, current: Snapshot, fence: int) -> Admitted:
 def _by_tenant(documents: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for document in documents:
-        groups.setdefault(str(document.get("tenant")), []).append(document)
+        groups.setdefault(document["tenant"], []).append(document)
     return groups

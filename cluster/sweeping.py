@@ -14,7 +14,6 @@ from jobstore.job import Job, Retry
 from jobstore.jobs import readable
 from jobstore.ledger import Closing, Ledger
 from jobstore.members import Absence, Member, Watch
-from jobstore.setaside import is_misplaced, put_off, set_aside
 from jobstore.store import Store
 from workers.sender import BrokerEpoch
 from workers.wire import Message
@@ -102,14 +101,8 @@ class Sweep:
         messages = []
         for document in ledger.attend("dispatched", until=now, limit=_BATCH):
             try:
-                if is_misplaced(document):
-                    raise Unreadable(f"the firing {document['_id']!r:.80} names another tenant")
                 firing = read_firing(document)
-            except Unreadable as error:
-                set_aside(ledger.collection, document, str(error), at=now)
-                continue
-            if self.store.cache.get(firing.uid) is None:
-                put_off(ledger.collection, [document], at=now)
+            except Unreadable:
                 continue
             message = self._repeat(ledger, firing, now)
             if message is not None:
