@@ -67,7 +67,7 @@ def test_the_broker_is_restored_from_an_older_snapshot(storm: Callable[..., Stor
     it.rest(10)
     with broker(it) as client:
         (directory,) = client.config_get("dir").values()
-        where = Path(directory.decode())
+        where = Path(directory)
         client.save()
     shutil.copy(where / "dump.rdb", tmp_path / "older.rdb")
     it.rest(10)

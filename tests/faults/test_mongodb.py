@@ -1,6 +1,7 @@
 """MongoDB fails over, freezes, goes away; one node is cut off from it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -9,7 +10,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 
 from jobstore.clock import to_posix
 from jobstore.errors import StoreUnavailable
-from tests.support.faults import CHAOS, Storm
+from tests.support.faults import CHAOS, FULL, SHORT, Storm
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
@@ -71,7 +72,8 @@ def goes_on(it: Storm, struck: datetime) -> bool:
 
 @pytest.mark.chaos
 def test_mongodb_is_away_while_tasks_run_through_it(storm: Callable[..., Storm]):
-    it = storm()
+    # As many jobs as there are places: each runs through the whole outage.
+    it = storm(scale=replace(FULL if CHAOS else SHORT, tenants=2, jobs=2))
     it.staff(nodes=2)
     it.load("noting.slow", every="20s", args=[OUTAGE + 10.0], max_instances=1)
     eventually(lambda: any(line["event"] == "begin" for line in it.lines()), within=60, that="something runs")

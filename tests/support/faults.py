@@ -119,7 +119,8 @@ class Storm(LiveCluster):
 
     def load(self, task: str = "noting.quick", *, every: str = "1s", **fields: Any) -> None:
         """Give every tenant jobs that name instants from now until ``scale.seconds`` have passed."""
-        start = self.store.time.now() + timedelta(seconds=2)
+        # Late enough for the last job to be there when the first instant comes.
+        start = self.store.time.now() + timedelta(seconds=2 + 0.05 * self.scale.tenants * self.scale.jobs)
         self.end = start + timedelta(seconds=self.scale.seconds, milliseconds=-1)
         when = {"every": every, "start": start.isoformat(), "end": self.end.isoformat()}
         policy = {"max_instances": 500, "retry": {"max_attempts": 5, "delay_s": 1.0}} | fields
