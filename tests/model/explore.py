@@ -8,8 +8,10 @@ A mutant is the protocol with one rule changed; exploring it must find a fault, 
 does not see what it is for.
 """
 
+import gc
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -91,12 +93,25 @@ def explore(model: Model, *, limit: int = LIMIT) -> Report:
         RuntimeError: There are more than ``limit`` states.
     """
     search = _Search(model, limit)
-    found = search.run()
-    if not found:
-        stuck = search.dead_end()
-        if stuck is not None:
-            found = {DEAD_END: search.way(stuck)}
+    with _no_collector():
+        found = search.run()
+        if not found:
+            stuck = search.dead_end()
+            if stuck is not None:
+                found = {DEAD_END: search.way(stuck)}
     return Report(len(search.states), found)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Keep the cyclic collector away: states have no cycles, and walking them costs it a sixth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(slots=True)

@@ -26,13 +26,11 @@ HOLDS = [
         name="delete, one dies, a claim is stolen",
         model=Core(delete=True, crashes=1, steals=1),
         at_least=290_000,
-        slow=True,
     ),
     Holds(
         name="delete, a message is lost, one copied, a living worker is declared dead",
         model=Core(delete=True, losses=1, copies=1, verdicts=1),
         at_least=300_000,
-        slow=True,
     ),
     Holds(
         name="delete, two sweeps, one dies",

@@ -17,7 +17,6 @@ HOLDS = [
         name="delete, one dies, an attempt fails",
         model=Release(script=("delete",), crashes=1, failures=1),
         at_least=270_000,
-        slow=True,
     ),
     Holds(name="two releases, an attempt fails", model=Release(releases=2, failures=1), at_least=150_000),
     Holds(name="two releases, pause, resume", model=Release(**RESUME, releases=2), at_least=75_000),

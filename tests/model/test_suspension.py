@@ -27,7 +27,6 @@ HOLDS = [
         name="two nodes, suspended for good, publishing at any time",
         model=Suspension(nodes=2, crashes=0, script=("suspend",)),
         at_least=240_000,
-        slow=True,
     ),
 ]
 
