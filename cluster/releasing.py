@@ -12,10 +12,11 @@ from jobstore.advance import admit
 from jobstore.edits import snapshot_of
 from jobstore.errors import Unreadable
 from jobstore.events import FiringClosed, Repaired, WriteRefused
-from jobstore.firing import Firing, Snapshot, read_firing
+from jobstore.firing import Firing, Snapshot
 from jobstore.job import Job
 from jobstore.jobs import readable
 from jobstore.ledger import Closing, Ledger
+from jobstore.setaside import put_off, read_own, set_aside
 from jobstore.store import Store
 from jobstore.tenant import Tenant
 
@@ -49,6 +50,8 @@ class ReleasePass:
                 tenant = self.store.cache.get(uid)
                 if tenant is not None:
                     admitted += self._tenant(ledger, tenant, documents, now)
+                else:  # at every round it would crowd out the others
+                    put_off(self.store.collections.ledger(where), documents, at=now)
             messages = self.dispatcher.release(ledger, admitted)
             self.dispatcher.publish(messages)
             released += len(messages)
@@ -58,13 +61,14 @@ class ReleasePass:
         self, ledger: Ledger, tenant: Tenant, documents: Sequence[Mapping[str, Any]], now: datetime
     ) -> list[Admitted]:
         jobs = self.store.jobs(tenant.place)
-        found = jobs.several(sorted({document["job"] for document in documents}))
+        found = jobs.several(sorted({str(document.get("job")) for document in documents}))
         read = {name: readable(document, tenant.place) for name, document in found.items()}
         admitted = []
         for document in documents:
             try:
-                firing = read_firing(document)
-            except Unreadable:
+                firing = read_own(document)
+            except Unreadable as error:
+                set_aside(self.store.collections.firings(tenant.place), document, str(error), at=now)
                 continue
             job = read.get(firing.job)
             known = job if isinstance(job, Job) else None
@@ -142,5 +146,5 @@ def _admitted(firing: Firing, current: Snapshot, fence: int) -> Admitted:
 def _by_tenant(documents: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for document in documents:
-        groups.setdefault(document["tenant"], []).append(document)
+        groups.setdefault(str(document.get("tenant")), []).append(document)
     return groups

@@ -4,16 +4,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from pydantic import ValidationError
+
 from cluster.dispatch import Dispatcher
 from cluster.policy import LOST_ATTEMPTS, NodePolicy
 from cluster.verdicts import judge_dispatched
 from jobstore.errors import BrokerUnavailable, Unreadable
 from jobstore.events import FiringClosed, FiringFinished, MemberGone, Repaired, WriteRefused
-from jobstore.firing import Firing, read_firing
+from jobstore.firing import Firing
 from jobstore.job import Job, Retry
 from jobstore.jobs import readable
 from jobstore.ledger import Closing, Ledger
 from jobstore.members import Absence, Member, Watch
+from jobstore.setaside import put_off, read_own, set_aside
 from jobstore.store import Store
 from workers.sender import BrokerEpoch
 from workers.wire import Message
@@ -101,8 +104,12 @@ class Sweep:
         messages = []
         for document in ledger.attend("dispatched", until=now, limit=_BATCH):
             try:
-                firing = read_firing(document)
-            except Unreadable:
+                firing = read_own(document)
+            except Unreadable as error:
+                set_aside(ledger.collection, document, str(error), at=now)
+                continue
+            if self.store.cache.get(firing.uid) is None:
+                put_off(ledger.collection, [document], at=now)
                 continue
             message = self._repeat(ledger, firing, now)
             if message is not None:
@@ -154,8 +161,10 @@ class Sweep:
         for where in self.store.cache.ledgers():
             ledger = self.store.ledger(where)
             for run in ledger.running():
-                runs.append((ledger, run))
-                wanted.add(run["worker"])
+                # One forged record must not keep the others from being looked after.
+                if isinstance(run.get("worker"), str) and isinstance(run.get("run_token"), str):
+                    runs.append((ledger, run))
+                    wanted.add(run["worker"])
         missing = self.absent.missing_for([*by_id, *(member.id for member in dead)], wanted)
         limit = self.policy.worker_dead_after.total_seconds()
         gone = {member.id for member in dead} | {name for name, seconds in missing.items() if seconds > limit}
@@ -184,7 +193,10 @@ class Sweep:
         return member.counter >= unlisted[key] + 2
 
     def _declare(self, ledger: Ledger, run: dict[str, str], reason: str, now: datetime) -> None:
-        firing = ledger.get(run["_id"])
+        try:
+            firing = ledger.get(run["_id"])
+        except Unreadable:
+            return
         # The verdict is about this run: another attempt may have begun since, on a worker that lives.
         if firing is None or firing.run_token != run["run_token"]:
             return
@@ -200,7 +212,10 @@ class Sweep:
 
 def lost_retry(firing: Firing, now: datetime) -> datetime | None:
     """Return when a firing whose worker died is tried again, or None if it is lost for good."""
-    retry = Retry.model_validate(dict(firing.snapshot.retry))
+    try:
+        retry = Retry.model_validate(firing.snapshot.retry)
+    except ValidationError:  # edited by hand: nobody can say how often it is to be tried
+        return None
     if retry.on_lost == "fail" or firing.attempt >= max(retry.max_attempts, LOST_ATTEMPTS):
         return None
     return now + timedelta(seconds=0 if firing.attempt == 1 else retry.delay(firing.attempt - 1))

@@ -79,7 +79,7 @@ def _job(document: Mapping[str, Any], place: Place, spec: JobSpec, timetable: Ti
         next_run_time=_instant(document["next_run_time"]),
         claim_token=_whole(document["claim_token"]),
         fence=_whole(document["fence"]),
-        slots=tuple(map(_text, document["slots"])),
+        slots=tuple(map(_text, _several(document["slots"]))),
         owed=None
         if owed is None
         else Owed(start=float(owed["from"]), through=float(owed["through"]), admitted=tuple(owed["admitted"])),
@@ -107,6 +107,12 @@ def _timetable(trigger: Mapping[str, Any]) -> Timetable:
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"expected a text, found {value!r}")
+    return value
+
+
+def _several(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list, found {value!r}")
     return value
 
 

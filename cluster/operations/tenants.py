@@ -19,7 +19,7 @@ from jobstore.timetable.zones import read_zone
 
 HEAVIEST: Final = 1000
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._:@-]{0,80}")
-_OUR_OWN: Final = frozenset({"tenants", "agenda", "nodes", "workers", "config", "keys", "audit"})
+_OUR_OWN: Final = frozenset({"tenants", "agenda", "nodes", "workers", "config", "keys", "audit", "gates", "pools"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

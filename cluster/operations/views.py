@@ -124,6 +124,18 @@ class UsageView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A job or firing in quarantine, and why."""
+
+    kind: Literal["job", "firing"]
+    tenant: str
+    id: str
+    job: str
+    at: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
     """One line of a list of jobs; ``reason`` says why a job is in quarantine or cannot be read."""
 
