@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
 
 from annotated_types import Ge, Gt, Le
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -169,6 +169,21 @@ class NodeSettings(BrokerSettings):
             threads=self.threads,
             clock_limit=timedelta(seconds=self.clock_limit),
         )
+
+
+class ApiSettings(StoreSettings):
+    """What ``horarium api`` is told."""
+
+    host: str = Field(default="127.0.0.1", alias="HORARIUM_API_HOST", description="Where the API listens.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, alias="HORARIUM_API_PORT", description="Its port; 0 takes a free one."
+    )
+    api_key: SecretStr = Field(
+        default=SecretStr(""), description="What /v1 is answered to, as a bearer token; without it, to nobody."
+    )
+    horizon: float = Field(
+        default=300.0, ge=0, le=86_400, alias="HORARIUM_API_HORIZON", description="Seconds that demand looks ahead."
+    )
 
 
 class WorkerEnvironment(StoreSettings):

@@ -8,7 +8,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,6 +84,18 @@ class Pulse:
         return Verdict(age <= self._ready_within, f"the last good round ended {age:.1f} s ago")
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered to a request for anything but probes and metrics."""
+
+    status: HTTPStatus
+    body: bytes
+    kind: str = "application/json"
+
+
+More = Callable[[str, Mapping[str, str]], Answer | None]
+
+
 class HealthServer:
     """A small HTTP server in threads of its own."""
 
@@ -95,13 +107,16 @@ class HealthServer:
         alive: Callable[[], Verdict],
         ready: Callable[[], Verdict],
         registry: CollectorRegistry,
+        more: More | None = None,
     ) -> None:
         """Bind the port; 0 takes a free one.
+
+        ``more`` is asked, with path and headers by their names in lower case, about what is neither a probe nor the metrics.
 
         Raises:
             ConfigurationError: It cannot be bound.
         """
-        handler = _handler({"/healthz": alive, "/readyz": ready}, registry)
+        handler = _handler({"/healthz": alive, "/readyz": ready}, registry, more)
         server = _DualStack if ":" in host else _Server
         try:
             self._server = server((host, port), handler)
@@ -150,7 +165,9 @@ class _DualStack(_Server):
     address_family = socket.AF_INET6
 
 
-def _handler(probes: dict[str, Callable[[], Verdict]], registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    probes: dict[str, Callable[[], Verdict]], registry: CollectorRegistry, more: More | None
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _REQUEST_S
         server_version = "horarium"
@@ -165,8 +182,13 @@ def _handler(probes: dict[str, Callable[[], Verdict]], registry: CollectorRegist
             elif path == "/metrics":
                 encode, kind = choose_encoder(self.headers.get("Accept", ""))
                 self._answer(HTTPStatus.OK, kind, encode(registry))
+            elif more is not None and (found := more(self.path, self._named())) is not None:
+                self._answer(found.status, found.kind, found.body)
             else:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"/healthz /readyz /metrics\n")
+
+        def _named(self) -> dict[str, str]:
+            return {name.lower(): value for name, value in self.headers.items()}
 
         def do_HEAD(self) -> None:
             self.do_GET()

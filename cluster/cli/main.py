@@ -16,6 +16,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dev": ("cluster.cli.dev", "Run everything on this machine, with a demonstration."),
     "node": ("cluster.cli.node", "Run a scheduler node."),
     "worker": ("cluster.cli.worker", "Run a worker of a pool."),
+    "api": ("cluster.cli.api", "Answer health, metrics and what pools want."),
     "tenant": ("cluster.cli.tenant", "Create, show, suspend, delete tenants."),
     "plan": ("cluster.cli.plan", "Put, list, show and delete plans of tenants."),
     "quarantine": ("cluster.cli.quarantine", "List, show, retry and discard what cannot be read or run."),

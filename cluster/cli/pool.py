@@ -67,6 +67,47 @@ def get(shell: Shell, pool: str, output: str) -> None:
     )
 
 
+@command.command("demand")
+@click.argument("pool", required=False)
+@click.option("--within", type=float, default=300.0, show_default=True, help="Seconds to look ahead.")
+@click.option("--explain", is_flag=True, help="Name the jobs that make the peak.")
+@output_option
+@click.pass_obj
+def demand(shell: Shell, pool: str | None, within: float, explain: bool, output: str) -> None:
+    """Show how many slots POOL, or every pool, wants: running, queued, and due soon by how long it will take."""
+    from cluster.operations import demand as demands
+
+    with shell.store() as store:
+        found = demands.demand(store, pool, within_s=within)
+    if output == "json":
+        print_items(found)
+        return
+    print_table(
+        ["POOL", "SLOTS", "RUNNING", "QUEUED", "DUE SOON", "THEIR SLOTS", "OLDEST"],
+        [
+            [one.pool, one.slots, one.running, one.queued, one.due_soon, one.due_slots, f"{one.oldest_age_s:.1f} s"]
+            for one in found
+        ],
+        empty="nothing runs, waits or is due",
+    )
+    for one in found if explain else ():
+        click.echo()
+        print_table(
+            ["AT", "TENANT", "JOB", "EXPECTED", "SLOTS"],
+            [
+                [
+                    cause.at.isoformat(timespec="seconds"),
+                    cause.tenant,
+                    cause.job,
+                    "unknown" if cause.expected_s is None else f"{cause.expected_s:.2f} s",
+                    f"{cause.slots:.2f}",
+                ]
+                for cause in one.causes
+            ],
+            empty=f"nothing of pool {one.pool} is due",
+        )
+
+
 @command.command("put")
 @click.argument("pool")
 @click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
