@@ -36,11 +36,13 @@ class Room:
     ledger: Ledger
 
     def own_jobs(self) -> None:
-        """Refuse to edit what belongs to APScheduler.
+        """Refuse to edit what belongs to APScheduler, or is about to be purged.
 
         Raises:
-            NotAllowed: The tenant's collection was adopted.
+            NotAllowed: The tenant's collection was adopted, or the tenant is deleted.
         """
+        if self.tenant.state == "deleted":
+            raise NotAllowed(f"tenant {self.tenant.id!r} is deleted; resume it first")
         if self.tenant.place.codec == "pickled":
             raise NotAllowed(
                 f"the jobs of tenant {self.tenant.id!r} are in a collection adopted from APScheduler: edit it with "

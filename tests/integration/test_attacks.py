@@ -471,9 +471,9 @@ def test_a_forged_run_does_not_keep_the_sweep_from_others(world: ManualCluster, 
     forgery = record(
         world,
         state="running",
-        run_token="t",
+        run_token="t",  # noqa: S106  (no password)
         worker="gone",
-        _id=f"{place_of(world).uid}:{'0' * 32}",  # noqa: S106
+        _id=f"{place_of(world).uid}:{'0' * 32}",
     )
     world.store.collections.firings(place_of(world)).insert_one(forgery | change)
     trigger(world.store, "acme", "tick")

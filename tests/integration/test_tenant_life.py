@@ -360,6 +360,8 @@ def test_a_deleted_tenant_can_only_be_resumed(acme: ManualCluster):
     delete(acme, timedelta(days=7))
     with pytest.raises(NotAllowed, match="is deleted; resume it first"):
         tenancy.suspend(acme.store, "acme", **WHO)
+    with pytest.raises(NotAllowed, match="is deleted; resume it first"):
+        put(acme, "new", 10)
 
 
 def test_what_somebody_writes_after_the_purge_is_purged_again(acme: ManualCluster):
