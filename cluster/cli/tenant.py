@@ -1,5 +1,7 @@
 """``horarium tenant``."""
 
+from datetime import datetime
+
 import click
 
 from cluster.cli import tenancy, tenant_limits
@@ -118,11 +120,14 @@ def get(shell: Shell, tenant: str, output: str) -> None:
     if output == "json":
         print_json(view)
         return
+    halt = view.halt or {}
     print_facts(
         [
             ("tenant", view.tenant),
             ("uid", view.uid),
             ("state", view.state),
+            *((name.replace("_", " "), local(at) if isinstance(at, datetime) else at) for name, at in halt.items()),
+            ("plan", view.plan),
             ("time zone", view.time_zone),
             ("pool", view.pool),
             ("weight", view.weight),

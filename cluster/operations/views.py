@@ -18,7 +18,10 @@ Verdict = Literal["created", "changed", "unchanged"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantView:
-    """A tenant; ``jobs`` is how many it has, ``next_due`` when something is due there next (it may be early)."""
+    """A tenant; ``jobs`` is how many it has, ``next_due`` when something is due there next (it may be early).
+
+    ``halt`` says who stopped it, why, since and until when, and when it is purged.
+    """
 
     tenant: str
     uid: str
@@ -34,6 +37,8 @@ class TenantView:
     prefix: str
     created_at: datetime
     codec: str = "structured"
+    plan: str | None = None
+    halt: Mapping[str, Any] | None = None
     jobs: int | None = None
     next_due: datetime | None = None
 

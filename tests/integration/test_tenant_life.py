@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.caretaking import Caretaker
+from cluster.cli.main import run
 from cluster.operations import certifying, jobs, tenancy, tenants
 from cluster.operations.common import NotAllowed
 from jobstore.clock import to_posix
@@ -439,3 +441,40 @@ def test_a_pack_keeps_the_jobs_of_its_other_tenants(cluster: ManualCluster):
     care(cluster)
     left = [document["_id"] for document in cluster.store.client[cluster.database]["jobs.pack-01"].find()]
     assert left == ["globex:tick"]
+
+
+# -- the command line
+
+
+def test_by_command(mongo_url: str, database_name: str, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    """On the real clock: a suspension answers after the seven seconds that it waits for everybody."""
+    monkeypatch.setenv("HORARIUM_MONGODB_URL", mongo_url)
+    monkeypatch.setenv("HORARIUM_DATABASE", database_name)
+
+    def cli(*words: str) -> tuple[int, str, str]:
+        code = run(words)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    assert cli("tenant", "create", "acme")[0] == 0
+    started = time.monotonic()
+    code, out, _ = cli("tenant", "suspend", "acme", "--reason", "unpaid", "--by", "ann", "--until", "2h")
+    assert (code, out.splitlines()[0]) == (0, "changed: tenant acme is suspended")
+    assert time.monotonic() - started >= tenancy.SETTLED.total_seconds()
+    assert "unpaid" in out
+    assert "unpaid" in cli("tenant", "get", "acme")[1]
+    assert json.loads(cli("tenant", "get", "acme", "-o", "json")[1])["halt"]["who"] == "ann"
+    assert cli("job", "put", "acme", "tick", "--every", "1h", "--task", "t")[0] == 0
+    assert cli("job", "trigger", "acme", "tick")[0] == 4
+    assert cli("tenant", "resume", "acme", "--gap", "some")[0] == 2
+    assert json.loads(cli("tenant", "resume", "acme", "--gap", "all", "-o", "json")[1])["gap"] == "all"
+    assert cli("job", "trigger", "acme", "tick")[0] == 0
+    dry = cli("tenant", "delete", "acme")
+    assert dry[0] == 0
+    assert "nothing was done" in dry[1]
+    assert cli("tenant", "delete", "acme", "--confirm", "globex", "--reason", "x")[0] == 2
+    assert cli("tenant", "delete", "acme", "--confirm", "acme")[0] == 2
+    assert cli("tenant", "suspend", "acme")[0] == 2  # no reason
+    assert cli("tenant", "suspend", "acme", "--reason", "x", "--until", "yesterday")[0] == 2
+    assert cli("tenant", "certificate", "acme")[0] == 3
+    assert json.loads(cli("tenant", "get", "acme", "-o", "json")[1])["state"] == "active"
