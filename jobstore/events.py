@@ -101,7 +101,10 @@ class PublishFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageDropped(Event):
-    """A worker was handed a message it must not act on; ``reason``: forged, stale, duplicate, suspended, unreadable."""
+    """A worker was handed a message that it does not act on.
+
+    ``reason`` is one of forged, stale, duplicate, suspended, draining, unanswered, unreadable.
+    """
 
     firing: str
     reason: str

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workers.outcome import Retry as Retry
     from workers.outcome import RunCancelled as RunCancelled
     from workers.outcome import RunLost as RunLost
+    from workers.outcome import RunStopped as RunStopped
     from workers.registry import register as register
 
 _LAZY = {
@@ -19,6 +20,7 @@ _LAZY = {
     "Retry": "workers.outcome",
     "RunCancelled": "workers.outcome",
     "RunLost": "workers.outcome",
+    "RunStopped": "workers.outcome",
     "current_firing": "workers.context",
     "install": "workers.installation",
     "register": "workers.registry",

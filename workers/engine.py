@@ -12,6 +12,7 @@ from jobstore.events import Events
 from jobstore.points import CrashPoints, NoPoints
 from jobstore.runtime import Runtime
 from jobstore.store import open_store
+from workers.draining import Drain, DrainCall
 from workers.execute import Executor
 from workers.heartbeat import Heartbeat
 from workers.limits import Limits
@@ -47,6 +48,7 @@ def start_engine(
     pools: Sequence[str],
     time_limit: type[BaseException],
     own_process: bool,
+    drain: DrainCall | None = None,
     runtime: Runtime | None = None,
 ) -> Engine:
     """Open the store and begin to beat.
@@ -57,6 +59,7 @@ def start_engine(
         pools: The pools whose queues are consumed.
         time_limit: What is raised in a run that is over its limit.
         own_process: Whether a run has this process for itself, so that the process may be killed to end it.
+        drain: Tells that the worker is to drain.
         runtime: Clock, ids and events; the machine's own when None.
     """
     runtime = runtime or process_runtime(settings)
@@ -89,6 +92,8 @@ def start_engine(
         boot=boot,
     )
     heartbeat.start()
+    if drain is not None:
+        Drain(executor, runtime.clock, settings.drain_s, kill_this_process).start(drain)
     return Engine(executor, heartbeat)
 
 

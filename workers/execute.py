@@ -12,6 +12,7 @@ from jobstore.errors import StoreUnavailable
 from jobstore.events import FiringBegun, FiringFinished, JobQuarantined, MessageDropped, WriteRefused
 from jobstore.firing import Firing
 from jobstore.ids import once_marker
+from jobstore.noted import NOTHING
 from jobstore.runs import Outcome
 from jobstore.store import Store
 from jobstore.tenant import Tenant
@@ -54,6 +55,7 @@ class Executor:
     # Of runs whose job has no limit, and the most that any may have.
     time_limit_s: float | None = None
     max_time_limit_s: float | None = None
+    draining: threading.Event = field(default_factory=threading.Event)
     _key: bytes | None = None
     _never: threading.Event = field(default_factory=threading.Event)
 
@@ -84,6 +86,9 @@ class Executor:
         try:
             order = decode(fields, self._patiently(self.message_key, deadline))
             tenant = self._patiently(partial(self._confirm, order), deadline)
+            if tenant is not None and self.draining.is_set():
+                self._patiently(partial(self._pass_on, order, tenant), deadline)
+                return None
             return None if tenant is None else self._begin(order, tenant, deadline)
         except BadMessage as error:
             self._drop(error.firing, error.fault)
@@ -117,6 +122,11 @@ class Executor:
         self.store.runtime.events.emit(FiringBegun(firing.id, firing.attempt, firing.fence or 0, self.worker))
         return firing, tenant, run
 
+    def _pass_on(self, order: Order, tenant: Tenant) -> None:
+        """Let a node hand the firing over anew at once: its message ends here."""
+        self.store.ledger(tenant.place).hasten({"_id": order.firing}, at=self.store.time.now())
+        self._drop(order.firing, "draining")
+
     def message_key(self) -> bytes:
         """Return the key that messages and references are signed with (raises StoreUnavailable)."""
         if self._key is None:
@@ -145,6 +155,7 @@ class Executor:
 
     def _call(self, firing: Firing, tenant: Tenant, run: Run) -> Outcome | None:
         """Call the target; None if the attempt was lost meanwhile and has no outcome of its own."""
+        run.record = firing
         notebook = run.notebook = Notebook(firing.attempt, firing.noted, self.store.time.now)
         context = context_of(
             firing,
@@ -166,6 +177,8 @@ class Executor:
             return None
         except outcome.RunCancelled:
             return Outcome(state="cancelled", reason=run.cancel_reason or "")
+        except outcome.RunStopped:
+            return outcome.stopped(firing, now=self.store.time.now())
         except SystemExit as error:
             # The pool's own: this process is to end, and the sweep will see to the run.
             if type(error) is not SystemExit or (isinstance(error.code, int) and error.code < 0):
@@ -175,7 +188,7 @@ class Executor:
             ended = self._raised(firing, error)
             if run.cancel_reason is not None:  # what it raised while it was tidying up
                 return replace(ended, state="cancelled", reason=run.cancel_reason, retry_at=None)
-            return ended
+            return outcome.stopped(firing, now=self.store.time.now(), error=error) if run.stopped else ended
         finally:
             running.reset(token)
             self.limits.forget(run)
@@ -228,6 +241,22 @@ class Executor:
         events.emit(FiringFinished(firing.id, firing.attempt, state, ended.reason, round(seconds, 6)))
         if ended.reason == "unknown_target":
             self._quarantine(firing, tenant, ended.error or "")
+
+    def give_back(self, run: Run) -> None:
+        """Record that a run which heeds nothing ends now; the caller ends its process."""
+        firing = run.record
+        tenant = None if firing is None else self.store.cache.get(firing.uid)
+        if firing is None or tenant is None:
+            return
+        noted = NOTHING if run.notebook is None else run.notebook.all()
+        ended = replace(outcome.stopped(firing, now=self.store.time.now()), noted=noted)
+        try:
+            kept = self.store.runs(tenant.place).finish(firing, ended)
+        except StoreUnavailable:
+            return  # a node will find the worker gone
+        if kept:
+            state = "failed" if ended.retry_at is None else "pending"
+            self.store.runtime.events.emit(FiringFinished(firing.id, firing.attempt, state, ended.reason, 0.0))
 
     def _quarantine(self, firing: Firing, tenant: Tenant, reason: str) -> None:
         """Set the job aside, unless it has been given another target since."""

@@ -18,6 +18,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from jobstore.clock import SystemClock
 from jobstore.errors import ConfigurationError
 from workers import registry
+from workers.draining import DrainCall
 from workers.engine import Engine, start_engine
 from workers.faults import mend_restore
 from workers.settings import POOL_TYPES, PoolType, WorkerSettings
@@ -47,6 +48,7 @@ class Installation:
         self.pools: tuple[str, ...] = ()
         self.celery_pool: PoolType = "prefork"
         self.on_ready: Callable[[], None] | None = None
+        self._drain: DrainCall | None = None
         self._engine: Engine | None = None
         self._pid = 0
         self._hostname = ""
@@ -59,6 +61,7 @@ class Installation:
             (signals.worker_init, self._on_init),
             (signals.worker_process_init, self._on_process),
             (signals.worker_ready, self._on_ready),
+            (signals.worker_shutting_down, self._on_shutting_down),
             (signals.worker_process_shutdown, self._on_end),
             (signals.worker_shutdown, self._on_end),
         ):
@@ -80,6 +83,7 @@ class Installation:
             pools=self.pools,
             time_limit=SoftTimeLimitExceeded,
             own_process=self.celery_pool == "prefork",
+            drain=self._drain,
         )
 
     # -- Celery's signals
@@ -100,6 +104,8 @@ class Installation:
             # Celery logs what a signal handler raises and goes on; a worker that drops every message must not.
             _LOG.critical("%s", error)
             raise SystemExit(error.exit_code) from error
+        # Before the fork: its children hold the other end.
+        self._drain = DrainCall()
         mend_restore()
         _adjust(sender)
 
@@ -115,6 +121,10 @@ class Installation:
             self.engine()
         if self.on_ready is not None:
             self.on_ready()
+
+    def _on_shutting_down(self, **_: Any) -> None:
+        if self._drain is not None:
+            self._drain.call()
 
     def _on_end(self, **_: Any) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, Literal, TypeVar
 
+from jobstore.firing import Firing
 from jobstore.tenant import Place
 from workers.notebook import Notebook
 
@@ -35,6 +36,9 @@ class Run:
         # Why this run was asked to end, and when that was first seen, on the monotonic clock.
         self.cancel_reason: str | None = None
         self.cancel_seen = 0.0
+        # Interrupted because its worker is stopped; and its record, with which it can be given back.
+        self.stopped = False
+        self.record: Firing | None = None
         self.limited = False
         self.pending: type[BaseException] | None = None
         self.lock = threading.RLock()
@@ -61,6 +65,11 @@ class Live:
         """Return the run tokens of all runs."""
         with self._lock:
             return list(self._runs)
+
+    def all(self) -> list[Run]:
+        """Return every run."""
+        with self._lock:
+            return list(self._runs.values())
 
     def running(self) -> list[Run]:
         """Return the runs whose target is being called."""

@@ -56,6 +56,13 @@ class RunCancelled(BaseException):
     """
 
 
+class RunStopped(BaseException):
+    """Raised, once, in running code whose worker is being stopped and has waited long enough.
+
+    The firing is given back when it comes out; code that catches it and returns has ended by itself.
+    """
+
+
 class UnknownTarget(Exception):
     """The job names something that this worker does not have; ``reason`` is a sentence with near matches."""
 
@@ -118,6 +125,20 @@ def raised(firing: Firing, error: BaseException, *, now: datetime, time_limit: t
     elif reason == "retry_asked":
         reason = "retries_exhausted"
     return Outcome(state="failed", reason=reason, error=describe(error), retry_at=retry_at)
+
+
+def stopped(firing: Firing, *, now: datetime, error: BaseException | None = None) -> Outcome:
+    """Return the outcome of an attempt whose worker was stopped: another one at once, unless the job forbids it.
+
+    It costs none of the job's attempts: a rolling update is not the job's fault.
+    """
+    never = _policy(firing).on_lost == "fail" or firing.attempt >= MOST_ATTEMPTS
+    return Outcome(
+        state="failed",
+        reason="worker_stopped",
+        error=None if error is None else describe(error),
+        retry_at=None if never else now,
+    )
 
 
 def _reason(error: BaseException, time_limit: type[BaseException]) -> str:
