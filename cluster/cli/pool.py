@@ -67,6 +67,36 @@ def get(shell: Shell, pool: str, output: str) -> None:
     )
 
 
+@command.command("stats")
+@click.argument("pool", required=False)
+@output_option
+@click.pass_obj
+def stats(shell: Shell, pool: str | None, output: str) -> None:
+    """Show worker processes and what runs, waits and is due in POOL, or in every pool."""
+    from cluster.operations import pool_stats
+
+    with shell.store() as store:
+        found = pool_stats.stats(store, pool)
+    if output == "json":
+        print_items(found)
+        return
+    print_table(
+        ["POOL", "PROCESSES", "RUNNING", "QUEUED", "DUE SOON", "SLOTS WANTED", "OLDEST"],
+        [
+            [one.pool, one.processes, one.running, one.queued, one.due_soon, one.slots, f"{one.oldest_age_s:.1f} s"]
+            for one in found
+        ],
+        empty="no worker lives, and nothing runs, waits or is due",
+    )
+    if pool is not None:
+        click.echo()
+        print_table(
+            ["WORKER", "HOST", "PID", "KIND", "RUNS"],
+            [[row.worker, row.host, row.pid, row.celery_pool, row.runs] for one in found for row in one.workers],
+            empty=f"no worker of pool {pool} lives",
+        )
+
+
 @command.command("demand")
 @click.argument("pool", required=False)
 @click.option("--within", type=float, default=300.0, show_default=True, help="Seconds to look ahead.")
