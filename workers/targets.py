@@ -71,8 +71,8 @@ class ProcessTargets:
         if task in self.app.tasks and not task.startswith(_RESERVED):
             return partial(self._task, task, firing)
         raise UnknownTarget(
-            f"the adopted job names {reference!r}; make it known to the workers, as a Celery task named {task!r} or with "
-            f"@register({reference!r})"
+            f"the reference {reference!r} is not sealed by an executor; if it is an adopted job's, make it known to the "
+            f"workers, as a Celery task named {task!r} or with @register({reference!r})"
         )
 
     def _task(self, name: str, firing: Firing) -> Any:

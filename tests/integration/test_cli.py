@@ -152,6 +152,7 @@ FIRING_KEYS = {
 }  # fmt: skip
 ROW_KEYS = {"tenant", "job", "state", "when", "target", "pool", "next_at", "revision", "description", "reason"}
 TENANT_KEYS = {
+    "codec", "plan", "halt",
     "tenant", "uid", "state", "time_zone", "pool", "weight", "epoch", "revision", "database", "jobs_collection",
     "firings_collection", "prefix", "created_at", "jobs", "next_due",
 }  # fmt: skip
