@@ -325,7 +325,7 @@ def test_only_a_sealed_reference_is_called(bench: Bench) -> None:
     forged = bench.fire("tests.interop.celery_jobs:echo", kind="reference")
     firing = bench.ended(forged)
     assert (firing.state, firing.reason) == ("failed", "unknown_target")
-    assert "not sealed" in str(firing.error)
+    assert "make it known to the workers" in str(firing.error)
 
 
 def test_a_seal_holds_for_one_firing_and_one_function(bench: Bench) -> None:
