@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from pymongo import ReturnDocument
 from pymongo.database import Database
 
 from jobstore.clock import Clock
@@ -38,17 +39,29 @@ class Members:
         self.kind = kind
 
     @stored
-    def beat(self, member: str, *, boot: str, counter: int, at: datetime, details: Mapping[str, Any]) -> None:
-        """Write this member's heartbeat.
+    def beat(self, member: str, *, boot: str, counter: int, at: datetime, details: Mapping[str, Any]) -> bool:
+        """Write this member's heartbeat; return whether somebody wants it to drain and stop.
 
         Shape: ``{_id: "node-a", v: 1, boot: "9f…", counter: NumberLong(17), seen_at: ISODate, details: {...}}``;
         ``seen_at`` is for people and is never compared with a clock.
         """
-        self._members.update_one(
+        found = self._members.find_one_and_update(
             {"_id": member},
             {"$set": {"v": VERSION, "boot": boot, "counter": counter, "seen_at": at, "details": dict(details)}},
+            projection={"drain": 1},
             upsert=True,
+            return_document=ReturnDocument.AFTER,
         )
+        return bool(found and found.get("drain", False))
+
+    @stored
+    def ask_to_drain(self, members: Iterable[Member]) -> int:
+        """Ask members, as read, to drain and stop; they see it at their next heartbeat.  Return how many there were."""
+        asked = 0
+        for member in members:
+            same = {"_id": member.id, "boot": member.boot}
+            asked += self._members.update_one(same, {"$set": {"drain": True}}).matched_count
+        return asked
 
     @stored
     def leave(self, member: str, *, boot: str) -> None:

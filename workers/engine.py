@@ -5,6 +5,7 @@ import platform
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -89,6 +90,7 @@ def start_engine(
         about=about(settings, targets, pools),
         every_s=settings.heartbeat_s,
         kill=kill_this_process if own_process else None,
+        drain=partial(stop_worker, os.getppid() if own_process else os.getpid()),
         boot=boot,
     )
     heartbeat.start()
@@ -127,6 +129,11 @@ def about(settings: WorkerSettings, targets: ProcessTargets, pools: Sequence[str
         "celery": version("celery"),
         "tzdata": version("tzdata"),
     }
+
+
+def stop_worker(pid: int) -> None:
+    """Ask the worker whose main process is ``pid`` to drain and stop, as whoever started it would."""
+    os.kill(pid, signal.SIGTERM)
 
 
 def kill_this_process() -> None:

@@ -27,6 +27,7 @@ class Heartbeat:
     """One process's heartbeat; ``run_once`` is one beat.
 
     ``kill`` ends the process of a run that does not heed its cancellation, None where others run in it.
+    ``drain`` makes the worker drain and stop.
     """
 
     store: Store
@@ -36,6 +37,7 @@ class Heartbeat:
     about: Mapping[str, Any]
     every_s: float
     kill: Callable[[], None] | None = None
+    drain: Callable[[], None] | None = None
     boot: str = ""
     counter: int = 0
     _failing: bool = False
@@ -69,9 +71,12 @@ class Heartbeat:
             if self.counter % _MEASURE_EVERY == 0:
                 self.store.time.measure()
             details = {**self.about, "runs": self.live.tokens()}
-            self.store.workers.beat(
+            asked = self.store.workers.beat(
                 self.worker, boot=self.boot, counter=self.counter, at=self.store.time.now(), details=details
             )
+            if asked and self.drain is not None:
+                drain, self.drain = self.drain, None
+                drain()
             for place, runs in self._by_ledger().items():
                 self._check(place, runs)
         except StoreUnavailable as error:

@@ -10,7 +10,7 @@ from cluster.cli.shell import Shell
 _POOLS_TOO = {"drain_timeout_s": "drain_s"}
 
 
-@click.command("worker", short_help="Run a worker of a pool.")
+@click.group("worker", invoke_without_command=True, short_help="Run a worker of a pool, or drain some.")
 @click.option("--pool", help="The pool whose queue is consumed.")
 @click.option("--name", help="Names this worker in the ledger and in logs.")
 @click.option("--app", metavar="MODULE:NAME", help="The Celery application, such as proj.celery:app.")
@@ -20,9 +20,12 @@ _POOLS_TOO = {"drain_timeout_s": "drain_s"}
     "--drain", "drain_timeout_s", type=float, metavar="SECONDS", help="How long runs may take to end after SIGTERM."
 )
 @click.option("--broker-url", metavar="URL", help="Instead of HORARIUM_BROKER_URL.")
-@click.pass_obj
-def command(shell: Shell, /, **given: Any) -> int:
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
     """Run a worker until it gets SIGTERM, which lets what runs come to its end."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    shell: Shell = ctx.obj
     from cluster.settings import WorkerEnvironment, read_settings
     from workers.process import WorkerSettings, run_worker
 
@@ -47,3 +50,22 @@ def command(shell: Shell, /, **given: Any) -> int:
             crash_points=settings.crash_points,
         )
     )
+
+
+@command.command("drain")
+@click.argument("workers", nargs=-1, metavar="[WORKER]...")
+@click.option("--pool", help="Every worker of this pool.")
+@click.option("--host", help="Every worker on this host.")
+@click.option("--wait", type=float, default=0.0, metavar="SECONDS", help="Wait so long for them to be gone.")
+@click.pass_obj
+def drain(shell: Shell, workers: tuple[str, ...], pool: str | None, host: str | None, wait: float) -> int:
+    """Ask workers to take nothing new, end or give back what runs, and stop, as SIGTERM does.
+
+    WORKER is the id of one of its processes, as the ledger and `horarium pool stats POOL` show it, or its beginning.
+    """
+    from cluster.operations import draining
+
+    with shell.store() as store:
+        result = draining.drain(store, workers, pool=pool, host=host, wait_s=wait)
+    click.echo(f"asked: {result.asked} worker processes" + (f"; {len(result.left)} are still there" if wait else ""))
+    return 1 if wait and result.left else 0

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cluster.operations import draining
+from jobstore.errors import InvalidInput, NotFound
 from tests.support.waiting import eventually
 from tests.workerside.bench import Bench
 
@@ -63,3 +65,18 @@ def test_code_that_heeds_nothing_is_given_back_and_its_process_ends(bench: Bench
     after = bench.await_state(id_, "pending", within=25)
     assert (after.attempt, after.attempts[0]["reason"]) == (2, "worker_stopped")
     worker.wait(within=20)
+
+
+@pytest.mark.parametrize("celery_pool", ["prefork", "threads"])
+def test_a_worker_that_is_asked_to_drain_stops_and_another_pools_goes_on(bench: Bench, celery_pool: str):
+    worker = bench.worker(concurrency=2, celery_pool=celery_pool, name="asked")
+    other = bench.worker(concurrency=1, pool="other", name="other")
+    eventually(lambda: len(bench.store.workers.all()) == (3 if celery_pool == "prefork" else 2))
+    result = draining.drain(bench.store, pool=bench.pool, wait_s=20)
+    assert (result.asked, result.left) == (2 if celery_pool == "prefork" else 1, ())
+    assert worker.wait() == 0
+    assert other.process.poll() is None
+    with pytest.raises(NotFound):
+        draining.drain(bench.store, ["asked-"])
+    with pytest.raises(InvalidInput, match="say which workers"):
+        draining.drain(bench.store)
