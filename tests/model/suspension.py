@@ -63,10 +63,10 @@ class Firing(NamedTuple):
 
 
 class Call(NamedTuple):
-    """The calls on the tenant still to be made; ``left``: how long the suspension still waits."""
+    """The call that suspends; ``epoch``: what it wrote or found; ``left``: how long it still waits."""
 
-    script: tuple[str, ...] = ()
     step: str = "idle"
+    epoch: int = 0
     left: int = 0
     instant: int = 0
 
@@ -82,6 +82,9 @@ class State(NamedTuple):
     """Of the nodes, and last of the worker."""
     worker: Worker
     call: Call
+    resumes: int
+    settles: int
+    """For how many more ticks somebody may act on what was so before the suspension was written."""
     crashes: int
     failures: int
     answered: int = 0
@@ -102,14 +105,15 @@ class Suspension(Model):
         "publishes-untrusted": "a node publishes without asking whether it still trusts its configuration",
         "publishes-if-trusted": "a node publishes while it trusts its configuration, whatever that says of the tenant",
         "repeat-answers-at-once": "a suspension repeated after a crash finds the tenant suspended and answers",
-        "resumes-at-once": "a tenant may be resumed although its suspension was not completed",
+        "resumes-at-once": "a tenant is resumed while nodes may still act on what was so before its suspension",
+        "cancels-any-epoch": "a suspension that comes late cancels what was recorded after a resume, too",
     }
 
     def __init__(
         self,
         mutant: str | None = None,
         *,
-        script: tuple[str, ...] = ("suspend", "resume"),
+        resume: bool = True,
         due: tuple[int, ...] = (1, 3),
         nodes: int = 1,
         crashes: int = 1,
@@ -117,14 +121,14 @@ class Suspension(Model):
         bounded: bool = False,
     ) -> None:
         super().__init__(mutant)
-        self.script, self.due, self.nodes, self.bounded = script, due, nodes, bounded
+        self.resume, self.due, self.nodes, self.bounded = resume, due, nodes, bounded
         self.crashes, self.failures = crashes, failures
 
     def start(self) -> State:
         nodes, caches = (Node(),) * self.nodes, (Cache(),) * (self.nodes + 1)
         firings = (None,) * len(self.due)
-        call = Call(self.script)
-        return State(0, Tenant(), 1, firings, (), nodes, caches, Worker(), call, self.crashes, self.failures)
+        calls = Call(), int(self.resume), 0
+        return State(0, Tenant(), 1, firings, (), nodes, caches, Worker(), *calls, self.crashes, self.failures)
 
     def steps(self, state: State) -> Iterator[Step]:
         yield from self._tick(state)
@@ -140,7 +144,8 @@ class Suspension(Model):
                 again = there.attempt < ATTEMPTS
                 after = Firing(PENDING, there.epoch, there.attempt + 1) if again else there._replace(state=LOST)
                 yield Step(f"{instant}.{there.attempt} is declared dead", _firing_to(state, instant, after))
-        yield from self._call(state)
+        yield from self._suspend(state)
+        yield from self._resume(state)
 
     def _tick(self, s: State) -> Iterator[Step]:
         caches = tuple(Cache(cache.tenant, cache.left - 1) if cache.left > 1 else Cache() for cache in s.caches)
@@ -148,7 +153,8 @@ class Suspension(Model):
             caches = (*caches[:-1], s.caches[-1])
         nodes = tuple(node._replace(left=max(0, node.left - 1)) for node in s.nodes)
         call = s.call._replace(left=max(0, s.call.left - 1))
-        to = s._replace(now=min(s.now + 1, max(self.due)), caches=caches, nodes=nodes, call=call)
+        now, settles = min(s.now + 1, max(self.due)), max(0, s.settles - 1)
+        to = s._replace(now=now, settles=settles, caches=caches, nodes=nodes, call=call)
         if to != s:
             yield Step("time passes", to)
 
@@ -279,53 +285,50 @@ class Suspension(Model):
         name = f"{s.worker.instant}.{there.attempt}"
         return Step(f"the worker begins {name}", to._replace(worker=s.worker._replace(step="runs")), broken=broken)
 
-    # -- the calls: suspend (write, wait, cancel, answer), resume
+    # -- the calls: suspend (write, wait, cancel, answer), and resume, by somebody else and at any time
 
-    def _call(self, s: State) -> Iterator[Step]:
+    def _suspend(self, s: State) -> Iterator[Step]:
         call = s.call
         if call.step == "idle":
-            if call.script:
-                yield from self._ask(s, call)
-            return
-        if s.crashes:
-            # Whoever asked did not get an answer, and asks again; with the mutant's resume it may be another who asks.
-            to = s._replace(crashes=s.crashes - 1, call=Call(call.script))
-            if self.mutant == "resumes-at-once":
-                to = to._replace(call=Call(call.script[1:]))
-            yield Step("the suspension dies", to, fault=True)
-        if call.step == "wait":
-            if not call.left:
-                cancels = self.mutant not in ("cancels-before-waiting", "answers-without-cancelling")
-                yield Step(
-                    "the suspension has waited", s._replace(call=call._replace(step="cancel" if cancels else "answer"))
-                )
-        elif call.step == "answer" or call.instant >= len(s.firings):
-            answered = s._replace(call=Call(call.script[1:]), answered=s.tenant.epoch)
-            if self.mutant == "cancels-before-waiting" and call.step == "cancel":
-                answered = s._replace(call=call._replace(step="wait", left=self._wait()))
-            yield Step("the suspension goes on" if answered.answered == s.answered else "suspended", answered)
-        else:
+            yield self._write(s)
+        elif call.step != "done" and s.crashes:
+            # Whoever asked did not get an answer, and asks again.
+            yield Step("the suspension dies", s._replace(crashes=s.crashes - 1, call=Call()), fault=True)
+        if call.step == "wait" and not call.left:
+            cancels = self.mutant not in ("cancels-before-waiting", "answers-without-cancelling")
+            waited = call._replace(step="cancel" if cancels else "answer")
+            yield Step("the suspension has waited", s._replace(call=waited))
+        elif call.step == "cancel" and call.instant < len(s.firings):
             there = s.firings[call.instant]
-            attempt = there.attempt if there is not None else 0
-            to = _cancelled(s, call.instant + 1, attempt)._replace(call=call._replace(instant=call.instant + 1))
+            to = s._replace(call=call._replace(instant=call.instant + 1))
+            if there is not None and (there.epoch < call.epoch or self.mutant == "cancels-any-epoch"):
+                to = _cancelled(to, call.instant + 1, there.attempt)
             yield Step(f"the suspension cancels {call.instant + 1}", to)
+        elif call.step == "cancel" and self.mutant == "cancels-before-waiting":
+            yield Step("the suspension waits", s._replace(call=call._replace(step="wait", left=self._wait())))
+        elif call.step in ("cancel", "answer"):
+            yield Step("suspended", s._replace(call=Call("done"), answered=max(s.answered, call.epoch)))
+
+    def _write(self, s: State) -> Step:
+        """Mark the tenant suspended; if it is already, whoever did it may have died: wait for what is left, cancel."""
+        if s.tenant.active:
+            s = s._replace(tenant=Tenant(False, s.tenant.epoch + 1), settles=self._wait())
+        elif self.mutant == "repeat-answers-at-once":
+            return Step("suspended already", s._replace(call=Call("done"), answered=s.tenant.epoch))
+        first = self.mutant == "cancels-before-waiting"
+        call = Call("cancel" if first else "wait", s.tenant.epoch, 0 if first else s.settles)
+        return Step("the tenant is marked suspended", s._replace(call=call))
 
     def _wait(self) -> int:
         if self.mutant == "answers-without-waiting":
             return 0
         return TRUST + 1 if self.mutant == "waits-for-trust-only" else TRUST + BOUND + 1
 
-    def _ask(self, s: State, call: Call) -> Iterator[Step]:
-        if call.script[0] == "resume":
-            resumed = s._replace(tenant=Tenant(True, s.tenant.epoch + 1), resumed_at=s.now, call=Call(call.script[1:]))
-            yield Step("resumed", resumed)
-        elif self.mutant == "repeat-answers-at-once" and not s.tenant.active:
-            yield Step("suspended already", s._replace(call=Call(call.script[1:]), answered=s.tenant.epoch))
-        else:
-            first = self.mutant == "cancels-before-waiting"
-            asked = call._replace(step="cancel" if first else "wait", left=0 if first else self._wait())
-            suspended = s.tenant if not s.tenant.active else Tenant(False, s.tenant.epoch + 1)
-            yield Step("the tenant is marked suspended", s._replace(tenant=suspended, call=asked))
+    def _resume(self, s: State) -> Iterator[Step]:
+        settled = not s.settles or self.mutant == "resumes-at-once"
+        if s.resumes and not s.tenant.active and settled:
+            active = Tenant(True, s.tenant.epoch + 1)
+            yield Step("resumed", s._replace(tenant=active, resumes=s.resumes - 1, resumed_at=s.now))
 
     # -- what must hold
 
@@ -336,13 +339,13 @@ class Suspension(Model):
             if old is not None and old.state not in OPEN and (new is None or new.state != old.state):
                 yield "final state left"
             ended = new is not None and new.state == CANCELLED and old != new
-            if ended and after.resumed_at and self.due[instant - 1] > after.resumed_at:
+            if ended and after.tenant.active and 0 < after.resumed_at < self.due[instant - 1]:
                 yield "lost"
 
     def settled(self, state: State) -> bool:
         if state.broker or state.worker.step != "idle" or any(node.step != "idle" for node in state.nodes):
             return False
-        if state.call.script or any(there is not None and there.state in OPEN for there in state.firings):
+        if state.call.step != "done" or any(there is not None and there.state in OPEN for there in state.firings):
             return False
         return state.nominal > len(self.due) or not state.tenant.active
 
