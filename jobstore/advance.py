@@ -96,12 +96,14 @@ def _update(place: Place, advance: Advance, nonce: str) -> UpdateOne:
 @stored
 def admit(jobs: Documents, place: Place, job: Job, slots: Sequence[str]) -> int | None:
     """Give a waiting firing its slot: the fence of its attempt, or None if the job is no longer as read."""
-    # A document of stock has neither of these until an operation of ours needs them.
+    # A document of stock lacks these until an operation of ours needs them.
     missing = [None] if job.pickled is not None else []
     result = jobs.update_one(
         {
             "_id": place.key(job.id),
             "incarnation": job.incarnation,
+            # An edit in between has answered that nothing begins with what was read before it.
+            "revision": {"$in": [job.revision, *missing]},
             "state": {"$in": [job.state, *missing]},
             "stop_rev": {"$in": [job.stop_rev, *missing]},
             "slots": list(job.slots),

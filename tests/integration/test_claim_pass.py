@@ -7,6 +7,7 @@ import pytest
 
 from cluster.claiming import Take
 from cluster.turns import preferred
+from jobstore.advance import admit
 from jobstore.clock import to_posix
 from jobstore.events import FiringClosed, JobQuarantined, WriteRefused
 from jobstore.runs import Outcome
@@ -346,3 +347,14 @@ def test_two_nodes_at_one_late_tenant_take_different_jobs(cluster: ManualCluster
         pass
     assert len(cluster.firings(acme)) == 200
     assert not cluster.seen(WriteRefused)
+
+
+def test_a_release_that_read_the_job_before_an_edit_admits_nothing(cluster: ManualCluster):
+    acme = cluster.tenant("acme")
+    cluster.job(acme, "tick", {"every": "10s", "start": START.isoformat()})
+    jobs = cluster.store.jobs(acme.place)
+    before = jobs.get("tick")
+    assert jobs.change(before, None, {}) is not None
+    collection = cluster.store.collections.jobs(acme.place)
+    assert admit(collection, acme.place, before, ("a-firing",)) is None
+    assert admit(collection, acme.place, jobs.get("tick"), ("a-firing",)) == before.fence + 1
