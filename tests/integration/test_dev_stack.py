@@ -213,9 +213,10 @@ with DevStack(StackPlan(command={STAND_IN!r}), os.environ) as stack:
 
 def test_ctrl_c_while_the_servers_start_leaves_nothing(temporary: Path) -> None:
     script = f"""
-import os
+import os, signal
 from cluster.dev.plan import StackPlan
 from cluster.dev.stack import DevStack
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 with DevStack(StackPlan(command={STAND_IN!r}), os.environ, on_step=lambda step: print(step.name, flush=True)):
     pass
 """
