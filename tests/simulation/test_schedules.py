@@ -1,6 +1,6 @@
 """Random schedules of the real code: nodes, workers and owners stopped, frozen and killed between any two writes.
 
-``HORARIUM_TEST_SCHEDULES`` says how many (5,000 in CI, 300 elsewhere), ``HORARIUM_TEST_SEED`` the first seed.  A seed that
+``HORARIUM_TEST_SCHEDULES`` says how many (2,000 in CI, 300 elsewhere), ``HORARIUM_TEST_SEED`` the first seed.  A seed that
 broke a promise is played again with everything that happened, and so can be by hand::
 
     HORARIUM_TEST_SEED=115 HORARIUM_TEST_SCHEDULES=1 pytest tests/simulation/test_schedules.py -s
@@ -16,7 +16,7 @@ from tests.support.simulation_fleet import digest, play_all
 from tests.support.simulation_setup import Server
 
 SEED = int(os.environ.get("HORARIUM_TEST_SEED", "0"))
-COUNT = int(os.environ.get("HORARIUM_TEST_SCHEDULES") or (5_000 if os.environ.get("CI") else 300))
+COUNT = int(os.environ.get("HORARIUM_TEST_SCHEDULES") or (2_000 if os.environ.get("CI") else 300))
 
 
 @pytest.mark.slow
