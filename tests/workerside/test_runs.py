@@ -23,7 +23,10 @@ def await_dropped(bench: Bench, firing: str, reason: str) -> None:
     eventually(lambda: lines(bench, "MessageDropped", firing, f"reason={reason}"), that=bench.output())
 
 
-@pytest.mark.parametrize(("kind", "name"), [("task", "shop.echo"), ("function", "echo")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("task", "shop.echo"), ("function", "echo"), ("reference", "shop:echo")],  # the last as an adopted job names it
+)
 def test_the_target_is_called_with_its_arguments_and_its_firing(every_pool: Bench, kind: str, name: str):
     id_ = every_pool.fire(name, 1, "two", kind=kind, job=f"echo-{kind}", three=[3.5, None])
     firing = every_pool.ended(id_)
